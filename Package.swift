@@ -1,0 +1,159 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The house. Arrows point down only; docs/architecture.md says which room may import which, and a
+// target's dependency list here is what enforces it.
+//
+// CAIRN_ROOMS=Planning,Analysis (target names, or `pure`) restricts the package to those rooms, what
+// they stand on and their tests, so that a pure room builds and tests without the heavy dependencies:
+//     CAIRN_ROOMS=pure swift test --scratch-path .build-pure
+
+/// One room: a SwiftPM target, where it lives, what it may import, and its tests.
+struct Room {
+    var name: String
+    var path: String
+    var rooms: [String] = []
+    var libraries: [Library] = []
+    var kind: Kind = .pure
+    var tests: [String]? = nil  // extra rooms that its tests import; nil: no tests
+    var embedded: [String] = []
+    enum Kind { case pure, outside, system(pkgConfig: String, apt: String), shim(links: [String]), program }
+}
+
+/// A library from outside, and the package that brings it.
+enum Library: String, CaseIterable {
+    case Yams, Crypto, ArgumentParser, GRDB, Hummingbird, Logging
+    var package: (url: String, version: Version, name: String) {
+        switch self {
+        case .Yams: ("https://github.com/jpsim/Yams", "6.2.2", "Yams")
+        case .Crypto: ("https://github.com/apple/swift-crypto", "4.5.2", "swift-crypto")
+        case .ArgumentParser: ("https://github.com/apple/swift-argument-parser", "1.8.2", "swift-argument-parser")
+        case .GRDB: ("https://github.com/groue/GRDB.swift", "7.10.0", "GRDB.swift")
+        case .Hummingbird: ("https://github.com/hummingbird-project/hummingbird", "2.28.1", "hummingbird")
+        case .Logging: ("https://github.com/apple/swift-log", "1.16.2", "swift-log")
+        }
+    }
+}
+
+let house: [Room] = [
+    // Words and the doors to the outside world.
+    Room(name: "Vocabulary", path: "Sources/Vocabulary", tests: []),
+    Room(name: "Ports", path: "Sources/Ports", rooms: ["Vocabulary"]),
+    Room(name: "Declarations", path: "Sources/Declarations", rooms: ["Vocabulary"], libraries: [.Yams], tests: []),
+
+    // The loop: monitor, analyse, plan, execute, over knowledge.
+    Room(name: "Knowledge", path: "Sources/Loop/Knowledge", rooms: ["Vocabulary"], tests: []),
+    Room(name: "Monitoring", path: "Sources/Loop/Monitoring", rooms: ["Vocabulary", "Ports"]),
+    Room(name: "PlanningModel", path: "Sources/Loop/PlanningModel", tests: []),
+    Room(name: "Analysis", path: "Sources/Loop/Analysis", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: []),
+    Room(name: "Planning", path: "Sources/Loop/Planning", rooms: ["Vocabulary", "Knowledge", "PlanningModel", "Analysis"], tests: []),
+    Room(name: "Execution", path: "Sources/Loop/Execution", rooms: ["Vocabulary", "Ports", "CheckpointEngine"], kind: .outside),
+    Room(name: "Autonomics", path: "Sources/Loop/Autonomics",
+         rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "Analysis", "Planning", "Execution", "CheckpointEngine"],
+         kind: .outside, tests: ["Simulator", "SQLiteLedger", "DirectoryStore"]),
+
+    // The checkpoint engine.
+    Room(name: "DataPath", path: "Sources/Engine/DataPath", rooms: ["CZlib", "CZstd", "CDataPath"], libraries: [.Crypto], kind: .outside, tests: []),
+    Room(name: "CheckpointEngine", path: "Sources/Engine/CheckpointEngine", rooms: ["Vocabulary", "Ports", "DataPath"], kind: .outside,
+         tests: ["Simulator", "DirectoryStore"]),
+
+    // One outside system each; never each other.
+    Room(name: "LibvirtHypervisor", path: "Sources/Adapters/LibvirtHypervisor", rooms: ["Vocabulary", "Ports", "CLibvirt", "CChildren"], kind: .outside,
+         tests: ["DiskImages", "GuestImages"]),
+    Room(name: "DiskImages", path: "Sources/Adapters/DiskImages", rooms: ["Vocabulary", "Ports"], kind: .outside),
+    Room(name: "GuestImages", path: "Sources/Adapters/GuestImages", rooms: ["Vocabulary"], kind: .outside, tests: [],
+         embedded: ["Guest/init.sh", "Guest/hashchain.c"]),
+    Room(name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: ["WebHDFSStore", "Simulator", "DataPath"]),
+    Room(name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath"], kind: .outside),
+    Room(name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB], kind: .outside, tests: []),
+    Room(name: "NodeLink", path: "Sources/Adapters/NodeLink", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
+    Room(name: "Fencing", path: "Sources/Adapters/Fencing", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: []),
+
+    // Every port as a seeded fake with faults and a virtual clock.
+    Room(name: "Simulator", path: "Sources/Simulator", rooms: ["Vocabulary", "Ports"], kind: .outside),
+
+    // They render facts and decide nothing.
+    Room(name: "AuditReport", path: "Sources/Surfaces/AuditReport", rooms: ["Vocabulary", "Ports", "Knowledge"], kind: .outside, tests: []),
+    Room(name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge"], libraries: [.Hummingbird, .Logging],
+         kind: .outside),
+
+    // The only place that names adapters.
+    Room(name: "cairn", path: "Sources/cairn",
+         rooms: ["Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
+                 "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
+                 "WebHDFSStore", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren"],
+         libraries: [.ArgumentParser, .Logging], kind: .program),
+
+    // C: system libraries and thin shims.
+    Room(name: "Curl", path: "Sources/System/Curl", rooms: ["CCurl"], kind: .outside),
+    Room(name: "CLibvirt", path: "Sources/System/CLibvirt", kind: .system(pkgConfig: "libvirt-qemu", apt: "libvirt-dev")),
+    Room(name: "CZlib", path: "Sources/System/CZlib", kind: .system(pkgConfig: "zlib", apt: "zlib1g-dev")),
+    Room(name: "CZstd", path: "Sources/System/CZstd", kind: .system(pkgConfig: "libzstd", apt: "libzstd-dev")),
+    Room(name: "CCurl", path: "Sources/System/CCurl", kind: .shim(links: ["curl"])),
+    Room(name: "CDataPath", path: "Sources/System/CDataPath", kind: .shim(links: [])),
+    Room(name: "CChildren", path: "Sources/System/CChildren", kind: .shim(links: [])),
+]
+
+let pureRooms = ["Vocabulary", "Declarations", "Knowledge", "PlanningModel", "Analysis", "Planning"]
+
+/// The rooms asked for by CAIRN_ROOMS with all that they stand on; everything without it.
+func rooms(asked: String?) -> [Room] {
+    guard let asked, !asked.isEmpty else { return house }
+    var wanted = asked == "pure" ? pureRooms : asked.split(separator: ",").map(String.init)
+    var kept: Set<String> = []
+    let tested = Set(wanted)
+    while let name = wanted.popLast() {
+        guard kept.insert(name).inserted else { continue }
+        guard let room = house.first(where: { $0.name == name }) else { fatalError("CAIRN_ROOMS names no room \(name)") }
+        wanted += room.rooms
+        if tested.contains(name) { wanted += room.tests ?? [] }
+    }
+    return house.filter { kept.contains($0.name) }.map { room in
+        var room = room
+        if !tested.contains(room.name) { room.tests = nil }
+        return room
+    }
+}
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+func dependencies(_ room: Room, _ names: [String], _ libraries: [Library]) -> [Target.Dependency] {
+    names.map { .byName(name: $0) } + libraries.map { .product(name: $0.rawValue, package: $0.package.name) }
+}
+
+let chosen = rooms(asked: Context.environment["CAIRN_ROOMS"])
+let libraries = Set(chosen.flatMap(\.libraries))
+
+let targets: [Target] = chosen.flatMap { room -> [Target] in
+    var made: [Target] = []
+    switch room.kind {
+    case .system(let pkgConfig, let apt):
+        made.append(.systemLibrary(name: room.name, path: room.path, pkgConfig: pkgConfig, providers: [.apt([apt])]))
+    case .shim(let links):
+        made.append(.target(name: room.name, path: room.path, linkerSettings: links.map { .linkedLibrary($0) }))
+    case .program:
+        made.append(.executableTarget(name: room.name, dependencies: dependencies(room, room.rooms, room.libraries),
+                                      path: room.path, swiftSettings: swift))
+    case .pure, .outside:
+        made.append(.target(name: room.name, dependencies: dependencies(room, room.rooms, room.libraries), path: room.path,
+                            resources: room.embedded.map { .embedInCode($0) }, swiftSettings: swift))
+    }
+    if let extra = room.tests {
+        made.append(.testTarget(name: "\(room.name)Tests",
+                                dependencies: dependencies(room, [room.name] + room.rooms.filter { !$0.hasPrefix("C") || $0 == "CheckpointEngine" } + extra, []),
+                                path: "Tests/\(room.name)Tests", exclude: room.name == "Declarations" ? ["Files"] : [], swiftSettings: swift))
+    }
+    return made
+}
+
+let package = Package(
+    name: "cairn",
+    platforms: [.macOS(.v15)],
+    products: chosen.contains { $0.name == "cairn" } ? [.executable(name: "cairn", targets: ["cairn"])] : [],
+    dependencies: Library.allCases.filter { libraries.contains($0) }.map { .package(url: $0.package.url, from: $0.package.version) },
+    targets: targets
+)

@@ -1,0 +1,127 @@
+import Vocabulary
+
+/// Virtual machines on this node. A task's domain is named by its task (`cairn-TASK`), is transient, and belongs to Cairn.
+///
+/// One conformance suite runs on every implementation.
+package protocol Hypervisor: Sendable {
+    /// Found once, by trying.
+    func capabilities() async throws(HypervisorError) -> HypervisorCapabilities
+
+    /// Starts a guest from its description. A domain of that name that exists already is an error.
+    func start(_ domain: DomainDescription) async throws(HypervisorError)
+
+    /// nil when there is no such domain (never started, ended, or killed with its process).
+    func status(_ name: String) async throws(HypervisorError) -> DomainStatus?
+
+    /// All domains of Cairn's on this hypervisor.
+    func domains() async throws(HypervisorError) -> [DomainStatus]
+
+    /// Takes memory and disk of one instant: memory goes to `memoryPath` in the save image's format; the delta layer in use becomes
+    /// immutable and the guest goes on writing to `nextLayer`, a prepared or to-be-made overlay on it. The guest runs on in every case.
+    /// - Throws: on failure the guest runs on with the layer it had, untouched.
+    func capture(_ name: String, memoryPath: String, nextLayer: String, way: CaptureWay) async throws(HypervisorError) -> Capture
+
+    /// The domain definition inside a save image or of a running domain, for the manifest.
+    func definition(_ name: String) async throws(HypervisorError) -> String
+
+    /// Resumes a saved guest with other paths: `definition` is rewritten so that the disk in use is `domain.activeLayer`, with every
+    /// `<backingStore>` stripped (one that stays pins the old chain and corrupts silently).
+    func restore(memoryPath: String, definition: String, as domain: DomainDescription) async throws(HypervisorError)
+
+    /// Ends a guest at once. One that is not there is ended already.
+    func destroy(_ name: String) async throws(HypervisorError)
+}
+
+/// What it takes to start or restore a guest on this node.
+package struct DomainDescription: Hashable, Sendable, Codable {
+    package var name: String
+    package var memoryBytes: ByteCount
+    package var virtualCPUs: Int
+    package var kernel: String
+    package var ramdisk: String
+    /// Read-only, raw: squashfs.
+    package var base: String
+    /// qcow2 overlay that the guest writes to.
+    package var activeLayer: String
+    /// File that the guest's console is appended to.
+    package var console: String
+    /// What the guest runs, after ` -- ` on the kernel's command line.
+    package var run: String
+    package init(
+        name: String, memoryBytes: ByteCount, virtualCPUs: Int, kernel: String, ramdisk: String, base: String, activeLayer: String, console: String,
+        run: String
+    ) {
+        self.name = name
+        self.memoryBytes = memoryBytes
+        self.virtualCPUs = virtualCPUs
+        self.kernel = kernel
+        self.ramdisk = ramdisk
+        self.base = base
+        self.activeLayer = activeLayer
+        self.console = console
+        self.run = run
+    }
+}
+
+package struct DomainStatus: Hashable, Sendable {
+    package enum State: String, Hashable, Sendable { case running, paused, shutOff, crashed }
+    package var name: String
+    package var state: State
+    /// The guest's process, where it is one on this machine.
+    package var process: ProcessIdentity?
+    /// Counter of this life of the domain: restarts from zero at a restore.
+    package var cpuSeconds: Seconds
+    package var blockWrittenBytes: ByteCount
+    package init(name: String, state: State, process: ProcessIdentity?, cpuSeconds: Seconds, blockWrittenBytes: ByteCount) {
+        self.name = name
+        self.state = state
+        self.process = process
+        self.cpuSeconds = cpuSeconds
+        self.blockWrittenBytes = blockWrittenBytes
+    }
+}
+
+package struct Capture: Hashable, Sendable {
+    package var way: CaptureWay
+    /// The guest stood still (from the hypervisor's own stop and resume events where it has them).
+    package var stopSeconds: Seconds
+    /// From the call until memory was on disk.
+    package var elapsedSeconds: Seconds
+    package var definition: String
+    package init(way: CaptureWay, stopSeconds: Seconds, elapsedSeconds: Seconds, definition: String) {
+        self.way = way
+        self.stopSeconds = stopSeconds
+        self.elapsedSeconds = elapsedSeconds
+        self.definition = definition
+    }
+}
+
+package enum HypervisorError: Error, Hashable, Sendable {
+    case cannotConnect(uri: String, detail: String)
+    case noSuchDomain(name: String)
+    case alreadyRunning(name: String)
+    case busy(name: String, detail: String)
+    case unsupported(what: String, detail: String)
+    /// Libvirt's own code and message.
+    case failed(operation: String, name: String, code: Int32, detail: String)
+
+    package var isRetryable: Bool {
+        switch self {
+        case .busy, .cannotConnect: true
+        case .noSuchDomain, .alreadyRunning, .unsupported, .failed: false
+        }
+    }
+}
+
+extension HypervisorError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .cannotConnect(let uri, let detail): "cannot connect to the hypervisor at \(uri): \(detail)"
+        case .noSuchDomain(let name): "no domain \(name)"
+        case .alreadyRunning(let name): "domain \(name) is running already"
+        case .busy(let name, let detail): "domain \(name) is busy: \(detail)"
+        case .unsupported(let what, let detail): "the hypervisor cannot \(what): \(detail)"
+        case .failed(let operation, let name, let code, let detail): "\(operation) of \(name) failed (libvirt \(code)): \(detail)"
+        }
+    }
+}

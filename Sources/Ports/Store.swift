@@ -1,0 +1,106 @@
+import Vocabulary
+
+/// A place for checkpoints: files by path, written whole or not at all.
+///
+/// Paths are relative to the store's root, `/`-separated, of `[A-Za-z0-9._:-]` components. Every object fits in memory
+/// (the engine cuts large content into parts), so a failed upload is simply sent again. All stores pass one
+/// conformance suite. docs/format.md says what is kept where.
+package protocol CheckpointStore: Sendable {
+    var properties: StoreProperties { get }
+
+    /// Writes `bytes` to `path`, replacing what is there: to a temporary name first, checked for length and checksum as
+    /// the store holds it, then renamed. When it returns, the object is durable and whole.
+    ///
+    /// Creates missing parents of `path`. An object that is there already with this length and checksum is left as it is.
+    /// - Throws: `StoreError`; nothing is at `path`, or what was there before, unless it was already whole.
+    func write(_ bytes: [UInt8], to path: String, replication: Int) async throws(StoreError)
+
+    /// Commits `bytes` as `path` by an atomic rename from a temporary name, only if the parent directory exists at that
+    /// instant and nothing is at `path`. This is what refuses a stale node: its directory has been sealed away.
+    /// - Returns: false when the parent directory does not exist.
+    /// - Throws: `.alreadyExists` when something is at `path` with other content; the same content is success.
+    func commit(_ bytes: [UInt8], as path: String, replication: Int) async throws(StoreError) -> Bool
+
+    /// Creates `path` with `bytes` only if nothing is there: of several racers exactly one gets true.
+    ///
+    /// The winner's bytes may not be readable for a moment after another's false.
+    func createExclusively(_ bytes: [UInt8], at path: String) async throws(StoreError) -> Bool
+
+    /// Moves a directory. Atomic. Missing parents of `destination` are made first.
+    /// - Returns: false when `source` does not exist (moved before, by whoever crashed and is trying again).
+    func moveDirectory(_ source: String, to destination: String) async throws(StoreError) -> Bool
+
+    func makeDirectory(_ path: String) async throws(StoreError)
+
+    /// - Throws: `.notFound`.
+    func read(_ path: String) async throws(StoreError) -> [UInt8]
+
+    /// Entries directly below a directory, sorted by name; empty when it does not exist.
+    func list(_ path: String) async throws(StoreError) -> [StoreEntry]
+
+    /// Removes a file or a whole directory; what is not there is removed already.
+    func remove(_ path: String) async throws(StoreError)
+
+    /// Never throws: trouble is the answer.
+    func health() async -> StoreHealth
+}
+
+package struct StoreProperties: Hashable, Sendable {
+    /// `directory`, `webhdfs`.
+    package var kind: String
+    /// For people: where it is, without credentials.
+    package var location: String
+    package var replicates: Bool
+    package init(kind: String, location: String, replicates: Bool) {
+        self.kind = kind
+        self.location = location
+        self.replicates = replicates
+    }
+}
+
+package struct StoreEntry: Hashable, Sendable {
+    package var name: String
+    package var isDirectory: Bool
+    package var bytes: ByteCount
+    package var modifiedAt: Timestamp
+    package init(name: String, isDirectory: Bool, bytes: ByteCount, modifiedAt: Timestamp) {
+        self.name = name
+        self.isDirectory = isDirectory
+        self.bytes = bytes
+        self.modifiedAt = modifiedAt
+    }
+}
+
+package enum StoreError: Error, Hashable, Sendable {
+    case notFound(path: String)
+    case alreadyExists(path: String)
+    /// Not enough room, or a quota.
+    case full(path: String, detail: String)
+    case denied(path: String, detail: String)
+    /// What the store holds is not what was sent.
+    case damaged(path: String, detail: String)
+    /// Nothing answers, or it is not ready (safe mode), after all retries.
+    case unavailable(path: String, detail: String)
+    case failed(path: String, detail: String)
+
+    package var isRetryable: Bool {
+        switch self {
+        case .unavailable, .damaged: true
+        case .notFound, .alreadyExists, .full, .denied, .failed: false
+        }
+    }
+}
+
+extension StoreError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .notFound(let path): "not in the store: \(path)"
+        case .alreadyExists(let path): "already in the store with other content: \(path)"
+        case .full(let path, let detail): "the store is full, writing \(path): \(detail)"
+        case .denied(let path, let detail): "the store refuses \(path): \(detail)"
+        case .damaged(let path, let detail): "damaged in the store: \(path): \(detail)"
+        case .unavailable(let path, let detail): "the store does not answer for \(path): \(detail)"
+        case .failed(let path, let detail): "the store failed on \(path): \(detail)"
+        }
+    }
+}

@@ -1,0 +1,91 @@
+/// What is recorded of checkpoints: each cost as it happened.
+
+/// How memory and disk of one instant were got.
+package enum CaptureWay: String, Hashable, Sendable, Codable {
+    /// A live external snapshot: the guest runs while memory is copied, and stops for the last of it.
+    case liveSnapshot
+    /// Pause, save, restore in place.
+    case saveRestore
+}
+
+/// A committed checkpoint, as the ledger knows it. The store's manifest says more (docs/format.md).
+package struct CheckpointRecord: Hashable, Sendable, Codable {
+    package var id: CheckpointID
+    package var task: TaskID
+    package var node: NodeID
+    package var epoch: Epoch
+    package var parent: CheckpointID?
+    package var capturedAt: Timestamp
+    package var committedAt: Timestamp
+    package var way: CaptureWay
+    /// The task's progress when it was captured, 0 to 1, if known.
+    package var progress: Double?
+    /// The guest stood still, as the hypervisor's calls saw it.
+    package var stopSeconds: Seconds
+    /// From the capture's start until the manifest was committed.
+    package var latencySeconds: Seconds
+    /// Compression and upload, overlapped; the time spent in each alone.
+    package var uploadSeconds: Seconds
+    package var compressSeconds: Seconds
+    package var memoryBytes: ByteCount
+    package var diskBytes: ByteCount
+    /// Bytes in it that are not zero.
+    package var nonZeroBytes: ByteCount
+    /// After compression, before replication.
+    package var sentBytes: ByteCount
+    package var codec: Codec
+    package var replication: Int
+    /// True when the upload included the base system, which is stored once.
+    package var includedBase: Bool
+
+    package init(
+        id: CheckpointID, task: TaskID, node: NodeID, epoch: Epoch, parent: CheckpointID?, capturedAt: Timestamp, committedAt: Timestamp,
+        way: CaptureWay, progress: Double?, stopSeconds: Seconds, latencySeconds: Seconds, uploadSeconds: Seconds, compressSeconds: Seconds,
+        memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Int,
+        includedBase: Bool
+    ) {
+        self.id = id
+        self.task = task
+        self.node = node
+        self.epoch = epoch
+        self.parent = parent
+        self.capturedAt = capturedAt
+        self.committedAt = committedAt
+        self.way = way
+        self.progress = progress
+        self.stopSeconds = stopSeconds
+        self.latencySeconds = latencySeconds
+        self.uploadSeconds = uploadSeconds
+        self.compressSeconds = compressSeconds
+        self.memoryBytes = memoryBytes
+        self.diskBytes = diskBytes
+        self.nonZeroBytes = nonZeroBytes
+        self.sentBytes = sentBytes
+        self.codec = codec
+        self.replication = replication
+        self.includedBase = includedBase
+    }
+}
+
+/// A task resumed from a checkpoint, and what it took.
+package struct ResumeRecord: Hashable, Sendable, Codable {
+    package var task: TaskID
+    package var node: NodeID
+    package var epoch: Epoch
+    /// nil: there was no checkpoint, the task was started again from its beginning.
+    package var checkpoint: CheckpointID?
+    package var fetchSeconds: Seconds
+    package var restoreSeconds: Seconds
+    package var fetchedBytes: ByteCount
+    package init(
+        task: TaskID, node: NodeID, epoch: Epoch, checkpoint: CheckpointID?, fetchSeconds: Seconds, restoreSeconds: Seconds, fetchedBytes: ByteCount
+    ) {
+        self.task = task
+        self.node = node
+        self.epoch = epoch
+        self.checkpoint = checkpoint
+        self.fetchSeconds = fetchSeconds
+        self.restoreSeconds = restoreSeconds
+        self.fetchedBytes = fetchedBytes
+    }
+}

@@ -1,0 +1,136 @@
+/// What Analysis makes of what is known.
+
+package struct Findings: Hashable, Sendable, Codable {
+    package var at: Timestamp
+    package var nodes: [NodeFinding]
+    package var tasks: [TaskFinding]
+    package init(at: Timestamp, nodes: [NodeFinding], tasks: [TaskFinding]) {
+        self.at = at
+        self.nodes = nodes
+        self.tasks = tasks
+    }
+}
+
+package struct NodeFinding: Hashable, Sendable, Codable {
+    package enum Standing: String, Hashable, Sendable, Codable { case unknown, trusted, suspected, lost }
+    package var node: NodeID
+    package var standing: Standing
+    /// Suspicion by phi accrual: −log10 of the probability that a live node would be silent this long.
+    package var phi: Double
+    package var silentSeconds: Seconds
+    package var failureRate: RateEstimate
+    package init(node: NodeID, standing: Standing, phi: Double, silentSeconds: Seconds, failureRate: RateEstimate) {
+        self.node = node
+        self.standing = standing
+        self.phi = phi
+        self.silentSeconds = silentSeconds
+        self.failureRate = failureRate
+    }
+}
+
+/// A failure rate, in failures a second, with its 90 % credible interval.
+package struct RateEstimate: Hashable, Sendable, Codable {
+    package var perSecond: Double
+    package var standardError: Double
+    package var lowPerSecond: Double
+    package var highPerSecond: Double
+    package var failures: Int
+    package var exposureSeconds: Seconds
+    package init(perSecond: Double, standardError: Double, lowPerSecond: Double, highPerSecond: Double, failures: Int, exposureSeconds: Seconds) {
+        self.perSecond = perSecond
+        self.standardError = standardError
+        self.lowPerSecond = lowPerSecond
+        self.highPerSecond = highPerSecond
+        self.failures = failures
+        self.exposureSeconds = exposureSeconds
+    }
+    package var mtbfSeconds: Seconds { Seconds(1 / perSecond) }
+}
+
+/// Predicted costs of the next checkpoint of a task with one codec.
+package struct CheckpointCosts: Hashable, Sendable, Codable {
+    package var codec: Codec
+    package var stopSeconds: Estimate
+    package var interferenceSeconds: Estimate
+    package var latencySeconds: Estimate
+    package var recoverySeconds: Estimate
+    /// Sent over the network for one copy.
+    package var sentBytes: Estimate
+    /// Time to compress alone, and to upload alone what this codec leaves.
+    package var compressSeconds: Estimate
+    package var uploadSeconds: Estimate
+    package init(
+        codec: Codec, stopSeconds: Estimate, interferenceSeconds: Estimate, latencySeconds: Estimate, recoverySeconds: Estimate,
+        sentBytes: Estimate, compressSeconds: Estimate, uploadSeconds: Estimate
+    ) {
+        self.codec = codec
+        self.stopSeconds = stopSeconds
+        self.interferenceSeconds = interferenceSeconds
+        self.latencySeconds = latencySeconds
+        self.recoverySeconds = recoverySeconds
+        self.sentBytes = sentBytes
+        self.compressSeconds = compressSeconds
+        self.uploadSeconds = uploadSeconds
+    }
+}
+
+package struct TaskFinding: Hashable, Sendable, Codable {
+    package var task: TaskID
+    package var node: NodeID?
+    package var epoch: Epoch
+    /// Share of work done, 0 to 1, extrapolated to now from the last sample.
+    package var progress: Double
+    /// Seconds of work done for each second that passes, relative to the declared speed.
+    package var speed: Estimate
+    /// Time the task would still need, undisturbed, on this node.
+    package var workLeftSeconds: Estimate
+    /// Work since the last committed checkpoint (or the start): what a failure now would lose.
+    package var exposedSeconds: Seconds
+    /// Work since the last capture, committed or not.
+    package var sinceCaptureSeconds: Seconds
+    /// One entry a codec.
+    package var costs: [CheckpointCosts]
+    package var failureRate: RateEstimate
+    /// Expected finish if the plan in force goes on.
+    package var forecast: FinishForecast?
+    package var timeToDeadlineSeconds: Seconds?
+    package init(
+        task: TaskID, node: NodeID?, epoch: Epoch, progress: Double, speed: Estimate, workLeftSeconds: Estimate, exposedSeconds: Seconds,
+        sinceCaptureSeconds: Seconds, costs: [CheckpointCosts], failureRate: RateEstimate, forecast: FinishForecast?, timeToDeadlineSeconds: Seconds?
+    ) {
+        self.task = task
+        self.node = node
+        self.epoch = epoch
+        self.progress = progress
+        self.speed = speed
+        self.workLeftSeconds = workLeftSeconds
+        self.exposedSeconds = exposedSeconds
+        self.sinceCaptureSeconds = sinceCaptureSeconds
+        self.costs = costs
+        self.failureRate = failureRate
+        self.forecast = forecast
+        self.timeToDeadlineSeconds = timeToDeadlineSeconds
+    }
+}
+
+/// The distribution of the time a task still needs.
+package struct FinishForecast: Hashable, Sendable, Codable {
+    package var expectedFinish: Timestamp
+    package var standardDeviationSeconds: Seconds
+    package var medianFinish: Timestamp
+    package var p90Finish: Timestamp
+    package var p99Finish: Timestamp
+    /// nil without a deadline.
+    package var probabilityMet: Probability?
+    package init(
+        expectedFinish: Timestamp, standardDeviationSeconds: Seconds, medianFinish: Timestamp, p90Finish: Timestamp, p99Finish: Timestamp,
+        probabilityMet: Probability?
+    ) {
+        self.expectedFinish = expectedFinish
+        self.standardDeviationSeconds = standardDeviationSeconds
+        self.medianFinish = medianFinish
+        self.p90Finish = p90Finish
+        self.p99Finish = p99Finish
+        self.probabilityMet = probabilityMet
+    }
+}

@@ -1,0 +1,111 @@
+/// What an agent and the manager tell each other. The agent speaks first, with every heartbeat; the answer
+/// is what it shall do. Nothing needs to reach the agent from outside.
+
+package struct NodeReport: Hashable, Sendable, Codable {
+    package var node: NodeID
+    package var incarnation: Incarnation
+    package var capabilities: HypervisorCapabilities
+    /// The agent's process, for fencing a node that is a process on the manager's machine.
+    package var process: ProcessIdentity
+    /// The guests' processes.
+    package var guestProcesses: [ProcessIdentity]
+    package var sentAt: Timestamp
+    package var tasks: [TaskObservation]
+    /// Events that the manager has not acknowledged, oldest first; kept by the agent on disk until it has.
+    package var events: [EventRecord]
+    package init(
+        node: NodeID, incarnation: Incarnation, capabilities: HypervisorCapabilities, process: ProcessIdentity, guestProcesses: [ProcessIdentity],
+        sentAt: Timestamp, tasks: [TaskObservation], events: [EventRecord]
+    ) {
+        self.node = node
+        self.incarnation = incarnation
+        self.capabilities = capabilities
+        self.process = process
+        self.guestProcesses = guestProcesses
+        self.sentAt = sentAt
+        self.tasks = tasks
+        self.events = events
+    }
+}
+
+/// A process that cannot be mistaken for a later one with the same number.
+package struct ProcessIdentity: Hashable, Sendable, Codable {
+    package var pid: Int32
+    /// Start time in clock ticks since boot (`/proc/PID/stat`, field 22).
+    package var startTicks: UInt64
+    package init(pid: Int32, startTicks: UInt64) { self.pid = pid; self.startTicks = startTicks }
+}
+
+package struct TaskObservation: Hashable, Sendable, Codable {
+    package enum State: String, Hashable, Sendable, Codable { case starting, running, paused, finished, failed }
+    package var task: TaskID
+    package var epoch: Epoch
+    package var state: State
+    package var sample: ProgressSample?
+    /// A checkpoint is being taken or uploaded.
+    package var checkpointing: CheckpointID?
+    package init(task: TaskID, epoch: Epoch, state: State, sample: ProgressSample?, checkpointing: CheckpointID?) {
+        self.task = task
+        self.epoch = epoch
+        self.state = state
+        self.sample = sample
+        self.checkpointing = checkpointing
+    }
+}
+
+package struct NodeOrders: Hashable, Sendable, Codable {
+    /// Highest number of the agent's events that is safe in the ledger.
+    package var acknowledged: Int64
+    /// All orders in force for this node; one that is done already is answered by its outcome again.
+    package var orders: [Order]
+    /// For each task on this node: what to go on with when the manager is away.
+    package var standing: [StandingPlan]
+    package init(acknowledged: Int64, orders: [Order], standing: [StandingPlan]) {
+        self.acknowledged = acknowledged
+        self.orders = orders
+        self.standing = standing
+    }
+}
+
+package struct Order: Hashable, Sendable, Codable {
+    package enum Action: Hashable, Sendable, Codable {
+        case start(TaskSubmission)
+        case checkpoint(CheckpointOrder)
+        /// nil: from the beginning, since nothing was ever committed.
+        case resume(TaskSubmission, from: CheckpointID?)
+        /// Destroy the domain and forget the task (cancelled, or resumed elsewhere).
+        case stop
+        /// Remove from the store all but these.
+        case prune(keep: [CheckpointID])
+    }
+    package var id: OrderID
+    package var task: TaskID
+    package var epoch: Epoch
+    package var action: Action
+    package init(id: OrderID, task: TaskID, epoch: Epoch, action: Action) {
+        self.id = id
+        self.task = task
+        self.epoch = epoch
+        self.action = action
+    }
+}
+
+package struct CheckpointOrder: Hashable, Sendable, Codable {
+    package var codec: Codec
+    package var replication: Int
+    package init(codec: Codec, replication: Int) { self.codec = codec; self.replication = replication }
+}
+
+package struct StandingPlan: Hashable, Sendable, Codable {
+    package var task: TaskID
+    package var epoch: Epoch
+    /// nil: never.
+    package var intervalSeconds: Seconds?
+    package var order: CheckpointOrder
+    package init(task: TaskID, epoch: Epoch, intervalSeconds: Seconds?, order: CheckpointOrder) {
+        self.task = task
+        self.epoch = epoch
+        self.intervalSeconds = intervalSeconds
+        self.order = order
+    }
+}

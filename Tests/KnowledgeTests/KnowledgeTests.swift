@@ -1,1 +1,99 @@
 import Testing
+import Vocabulary
+
+@testable import Knowledge
+
+@Suite("Knowledge is folded from events")
+struct KnowledgeTests {
+    let node = NodeID("a")
+    let other = NodeID("b")
+    let task = TaskID("t-1")
+
+    func record(_ event: Event, at seconds: Double = 0) -> EventRecord { EventRecord(at: Timestamp(seconds), source: .manager, event: event) }
+
+    var submission: TaskSubmission {
+        let spec = TaskSpec(image: "demo", memoryBytes: .mebibytes(128), deltaBytes: .mebibytes(64), run: "hashchain", workSeconds: Seconds(100))
+        let sla = TaskSLA(name: "t", task: spec, progress: .cpuTime)
+        return TaskSubmission(task: task, sla: sla, version: DocumentVersion(name: "t", digest: "sha256:0"), submittedAt: Timestamp(0))
+    }
+
+    func checkpoint(_ epoch: Int, _ number: Int, progress: Double) -> CheckpointRecord {
+        let id = CheckpointID(epoch: Epoch(epoch), number: number)
+        return CheckpointRecord(
+            id: id, task: task, node: node, epoch: Epoch(epoch), parent: nil, capturedAt: Timestamp(10), committedAt: Timestamp(12), way: .liveSnapshot,
+            progress: progress, stopSeconds: Seconds(0.1), latencySeconds: Seconds(2), uploadSeconds: Seconds(1), compressSeconds: Seconds(1),
+            memoryBytes: ByteCount(10), diskBytes: ByteCount(10), nonZeroBytes: ByteCount(10), sentBytes: ByteCount(5), codec: .zstd, replication: 1,
+            includedBase: false, order: OrderID("o\(epoch)-\(number)"))
+    }
+
+    var started: Knowledge {
+        Knowledge().folding([
+            record(.taskSubmitted(submission)), record(.taskPlaced(task: task, epoch: .first, node: node)),
+            record(.taskStarted(task: task, epoch: .first, node: node), at: 5),
+        ])
+    }
+
+    @Test("a task is submitted, placed, runs and finishes")
+    func life() {
+        #expect(started.tasks[task]?.state == .running(node))
+        let ended = started.folding([record(.taskFinished(task: task, epoch: .first, node: node, result: "abc"), at: 100)])
+        #expect(ended.tasks[task]?.state == .finished(result: "abc"))
+        #expect(ended.liveTasks.isEmpty)
+    }
+
+    @Test("what a stale epoch says does not count")
+    func staleEpoch() {
+        let raised = started.folding([
+            record(.checkpointCommitted(checkpoint(1, 1, progress: 0.4))),
+            record(.epochRaised(task: task, epoch: Epoch(2), node: other, from: CheckpointID(epoch: .first, number: 1)), at: 50),
+            // The node that was taken for dead reports its result, and another checkpoint.
+            record(.taskFinished(task: task, epoch: .first, node: node, result: "stale"), at: 51),
+            record(.checkpointCommitted(checkpoint(1, 2, progress: 0.6)), at: 52),
+        ])
+        #expect(raised.tasks[task]?.state == .resuming(other, from: CheckpointID(epoch: .first, number: 1)))
+        #expect(raised.tasks[task]?.committed.map(\.id) == [CheckpointID(epoch: .first, number: 1)])
+        #expect(raised.tasks[task]?.interruptions.map(\.cause) == [.node])
+    }
+
+    @Test("a resumed task starts from its checkpoint's progress")
+    func resumed() {
+        let from = CheckpointID(epoch: .first, number: 1)
+        let record = ResumeRecord(
+            task: task, node: other, epoch: Epoch(2), checkpoint: from, fetchSeconds: Seconds(1), restoreSeconds: Seconds(1), fetchedBytes: ByteCount(1))
+        let known = started.folding([
+            self.record(.checkpointCommitted(checkpoint(1, 1, progress: 0.4))),
+            self.record(.epochRaised(task: task, epoch: Epoch(2), node: other, from: from), at: 50), self.record(.taskResumed(record), at: 60),
+        ])
+        #expect(known.tasks[task]?.state == .running(other))
+        #expect(known.tasks[task]?.progressAtStart == 0.4)
+        #expect(known.tasks[task]?.runningSince == Timestamp(60))
+    }
+
+    @Test("exposure counts the time a node was seen alive, without the silence before it was declared lost")
+    func exposure() {
+        let capabilities = HypervisorCapabilities(uri: "", driver: "", version: "", acceleration: .emulation, captureWays: [])
+        let known = Knowledge().folding([
+            record(.nodeJoined(node: node, incarnation: Incarnation("1"), hypervisor: capabilities), at: 100),
+            record(.nodeLost(node: node, phi: 9, silentSeconds: Seconds(5)), at: 165),
+        ])
+        // 165 − 100 − 5 of silence
+        #expect(known.nodes[node]?.exposure(at: Timestamp(1000)) == Seconds(60))
+        #expect(known.nodes[node]?.failures == 1)
+        let back = known.folding([record(.nodeJoined(node: node, incarnation: Incarnation("2"), hypervisor: capabilities), at: 200)])
+        #expect(back.nodes[node]?.exposure(at: Timestamp(210)) == Seconds(70))
+        #expect(back.nodes[node]?.standing == .trusted)
+    }
+
+    @Test("folding in pieces gives what folding at once gives")
+    func pieces() {
+        let events: [Event] = [
+            .taskSubmitted(submission), .taskPlaced(task: task, epoch: .first, node: node), .taskStarted(task: task, epoch: .first, node: node),
+            .checkpointOrdered(task: task, epoch: .first, node: node, order: OrderID("o1-1"), CheckpointOrder(codec: .zstd, replication: 2), decision: nil),
+            .checkpointCommitted(checkpoint(1, 1, progress: 0.4)),
+        ]
+        let records = events.enumerated().map { record($1, at: Double($0)) }
+        let atOnce = Knowledge().folding(records)
+        #expect(atOnce.tasks[task]?.underway == nil)
+        #expect(atOnce == records.reduce(Knowledge()) { $0.folding([$1]) })
+    }
+}

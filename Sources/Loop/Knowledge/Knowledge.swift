@@ -1,1 +1,105 @@
-// The room Knowledge.
+import Vocabulary
+
+/// What is known, folded from the ledger's events into one value. The same events give the same knowledge, so a manager
+/// that was killed knows after its restart what it knew before.
+package struct Knowledge: Hashable, Sendable {
+    /// Sequence number of the last event folded.
+    package private(set) var sequence: Int64 = 0
+    package private(set) var tasks: [TaskID: TaskKnowledge] = [:]
+    package private(set) var nodes: [NodeID: NodeKnowledge] = [:]
+    package private(set) var policies: [String: LoadedPolicy] = [:]
+    package private(set) var store: StoreHealth?
+    /// Every committed checkpoint and every resumption of any task, oldest first: what costs are learnt from.
+    package private(set) var checkpoints: [CheckpointRecord] = []
+    package private(set) var resumptions: [ResumeRecord] = []
+
+    package init() {}
+
+    package struct LoadedPolicy: Hashable, Sendable {
+        package var policy: CheckpointPolicy
+        package var version: DocumentVersion
+        package init(policy: CheckpointPolicy, version: DocumentVersion) { self.policy = policy; self.version = version }
+    }
+
+    package func folding(_ records: some Sequence<EventRecord>) -> Knowledge {
+        var next = self
+        for record in records { next.fold(record) }
+        return next
+    }
+
+    package var liveTasks: [TaskKnowledge] {
+        tasks.values.filter { !$0.state.isFinal }.sorted { $0.submission.submittedAt < $1.submission.submittedAt }
+    }
+
+    private mutating func fold(_ record: EventRecord) {
+        sequence = max(sequence, record.sequence)
+        switch record.event {
+        case .managerStarted, .policyRejected, .orderFailed, .staleCommitRefused, .fenceFailed: break
+        case .policyLoaded(let policy, let version): policies[policy.name] = LoadedPolicy(policy: policy, version: version)
+        case .storeHealthChanged(let health): store = health
+
+        case .nodeJoined(let node, let incarnation, let capabilities):
+            nodes[node, default: NodeKnowledge(id: node)].joined(incarnation, capabilities, at: record.at)
+        case .nodeSuspected(let node, _, _): nodes[node]?.standing = .suspected
+        case .nodeTrusted(let node): nodes[node]?.trusted(at: record.at)
+        case .nodeLost(let node, _, let silent): nodes[node]?.lost(at: record.at, silent: silent)
+        case .nodeFenced(let node, _, _): nodes[node]?.fencedAt = record.at
+
+        case .taskSubmitted(let submission):
+            if tasks[submission.task] == nil { tasks[submission.task] = TaskKnowledge(submission: submission) }
+        case .checkpointCommitted(let checkpoint):
+            if !checkpoints.contains(where: { $0.task == checkpoint.task && $0.id == checkpoint.id }) { checkpoints.append(checkpoint) }
+            tasks[checkpoint.task]?.fold(record)
+        case .taskResumed(let resumption):
+            resumptions.append(resumption)
+            tasks[resumption.task]?.fold(record)
+        case .taskCancelled(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _), .taskStarted(let task, _, _),
+            .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _), .taskGivenUp(let task, _),
+            .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _), .checkpointCaptured(let task, _, _, _, _),
+            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _):
+            tasks[task]?.fold(record)
+        case .progressSeen(let sample): tasks[sample.task]?.fold(record)
+        }
+    }
+}
+
+/// One node: whether it is there, and how long it has been seen to live between failures.
+package struct NodeKnowledge: Hashable, Sendable {
+    package let id: NodeID
+    package internal(set) var incarnation: Incarnation?
+    package internal(set) var capabilities: HypervisorCapabilities?
+    package internal(set) var standing: NodeFinding.Standing = .unknown
+    package internal(set) var failures = 0
+    package internal(set) var lastLostAt: Timestamp?
+    package internal(set) var fencedAt: Timestamp?
+    /// Time observed alive in lives that have ended.
+    private var endedExposure = Seconds.zero
+    private var aliveSince: Timestamp?
+
+    package init(id: NodeID) { self.id = id }
+
+    /// Time observed alive, in which `failures` happened.
+    package func exposure(at now: Timestamp) -> Seconds {
+        guard let aliveSince else { return endedExposure }
+        return endedExposure + max(.zero, now - aliveSince)
+    }
+
+    mutating func joined(_ incarnation: Incarnation, _ capabilities: HypervisorCapabilities, at time: Timestamp) {
+        self.incarnation = incarnation
+        self.capabilities = capabilities
+        trusted(at: time)
+    }
+
+    mutating func trusted(at time: Timestamp) {
+        standing = .trusted
+        if aliveSince == nil { aliveSince = time }
+    }
+
+    mutating func lost(at time: Timestamp, silent: Seconds) {
+        endedExposure = max(.zero, exposure(at: time) - silent)
+        aliveSince = nil
+        standing = .lost
+        failures += 1
+        lastLostAt = time
+    }
+}

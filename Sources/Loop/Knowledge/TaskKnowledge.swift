@@ -1,0 +1,194 @@
+import Vocabulary
+
+/// One task: where it is in its life, and what it has cost.
+///
+///     submitted ──place──▶ placed ──started──▶ running ──result──▶ finished
+///                            ▲                   │ │
+///                            │        node lost  │ └─guest failed─▶ interrupted
+///                            │                   ▼                      │
+///                            │              (node's standing)           │
+///                            └──── resuming ◀──epoch raised─────────────┘
+///
+/// From every state but the last ones: cancelled, given up.
+package struct TaskKnowledge: Hashable, Sendable {
+    package enum State: Hashable, Sendable {
+        case submitted
+        case placed(NodeID)
+        case running(NodeID)
+        /// The guest failed or vanished while its node lived.
+        case interrupted(NodeID)
+        case resuming(NodeID, from: CheckpointID?)
+        case finished(result: String)
+        case givenUp(reason: String)
+        case cancelled
+
+        package var isFinal: Bool {
+            switch self {
+            case .finished, .givenUp, .cancelled: true
+            case .submitted, .placed, .running, .interrupted, .resuming: false
+            }
+        }
+        /// A word for people and JSON.
+        package var name: String {
+            switch self {
+            case .submitted: "submitted"
+            case .placed: "placed"
+            case .running: "running"
+            case .interrupted: "interrupted"
+            case .resuming: "resuming"
+            case .finished: "finished"
+            case .givenUp: "given-up"
+            case .cancelled: "cancelled"
+            }
+        }
+    }
+
+    /// A checkpoint on its way.
+    package struct Underway: Hashable, Sendable {
+        package var order: OrderID
+        package var plan: CheckpointOrder
+        package var orderedAt: Timestamp
+        package var checkpoint: CheckpointID?
+        package var capturedAt: Timestamp?
+    }
+
+    package struct Interruption: Hashable, Sendable {
+        package enum Cause: Hashable, Sendable { case node, task(reason: String) }
+        package var at: Timestamp
+        package var epoch: Epoch
+        package var cause: Cause
+    }
+
+    package let submission: TaskSubmission
+    package private(set) var state = State.submitted
+    package private(set) var epoch = Epoch.first
+    /// When the guest began to run in this epoch.
+    package private(set) var runningSince: Timestamp?
+    /// Progress when it began to run in this epoch.
+    package private(set) var progressAtStart = 0.0
+    /// Samples of this epoch, oldest first, at most `sampleLimit`.
+    package private(set) var samples: [ProgressSample] = []
+    package private(set) var underway: Underway?
+    /// Committed and not pruned, in the order of commitment; only those of this task's own line of descent.
+    package private(set) var committed: [CheckpointRecord] = []
+    package private(set) var lastCapture: Capture?
+    package private(set) var interruptions: [Interruption] = []
+    package private(set) var failedCheckpointsInARow = 0
+    package private(set) var lastCheckpointFailure: String?
+    package private(set) var lastRefusal: Refusal?
+    package private(set) var endedAt: Timestamp?
+    package private(set) var highestProgress = 0.0
+
+    package static let sampleLimit = 60
+
+    package struct Capture: Hashable, Sendable {
+        package var at: Timestamp
+        package var progress: Double?
+    }
+    package struct Refusal: Hashable, Sendable {
+        package var at: Timestamp
+        package var node: NodeID
+        package var reason: String
+    }
+
+    init(submission: TaskSubmission) { self.submission = submission }
+
+    package var id: TaskID { submission.task }
+    package var sla: TaskSLA { submission.sla }
+    package var node: NodeID? {
+        switch state {
+        case .placed(let node), .running(let node), .interrupted(let node), .resuming(let node, _): node
+        case .submitted, .finished, .givenUp, .cancelled: nil
+        }
+    }
+    package var deadline: Timestamp? { sla.deadline?.time(submitted: submission.submittedAt) }
+    package var newestCommitted: CheckpointRecord? { committed.last }
+
+    // Everything with an epoch counts only in the epoch in force.
+    mutating func fold(_ record: EventRecord) {
+        guard !state.isFinal || isAboutCheckpoints(record.event) else { return }
+        switch record.event {
+        case .taskPlaced(_, let epoch, let node) where epoch == self.epoch: state = .placed(node)
+        case .taskStarted(_, let epoch, let node) where epoch == self.epoch: begin(on: node, progress: 0, at: record.at)
+        case .epochRaised(_, let epoch, let node, let from) where epoch > self.epoch:
+            interrupt(at: record.at)
+            self.epoch = epoch
+            state = .resuming(node, from: from)
+            // What was committed after the checkpoint that is resumed from is off the line of descent.
+            if let from, let index = committed.lastIndex(where: { $0.id == from }) { committed.removeSubrange((index + 1)...) }
+            if from == nil { committed = [] }
+        case .taskResumed(let resumption) where resumption.epoch == epoch:
+            let progress = committed.last { $0.id == resumption.checkpoint }?.progress ?? 0
+            begin(on: resumption.node, progress: progress, at: record.at)
+        case .taskRefused(_, let epoch, let node, let reason) where epoch == self.epoch:
+            lastRefusal = Refusal(at: record.at, node: node, reason: reason)
+            if epoch == .first, case .placed = state { state = .submitted } else { state = .interrupted(node) }
+        case .progressSeen(let sample) where sample.epoch == epoch:
+            samples.append(sample)
+            if samples.count > Self.sampleLimit { samples.removeFirst(samples.count - Self.sampleLimit) }
+            highestProgress = max(highestProgress, sample.fraction)
+        case .taskFinished(_, let epoch, _, let result) where epoch == self.epoch: end(.finished(result: result), at: record.at)
+        case .taskFailed(_, let epoch, let node, let reason) where epoch == self.epoch:
+            interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .task(reason: reason)))
+            underway = nil
+            state = .interrupted(node)
+        case .taskCancelled: end(.cancelled, at: record.at)
+        case .taskGivenUp(_, let reason): end(.givenUp(reason: reason), at: record.at)
+
+        case .checkpointOrdered(_, let epoch, _, let order, let plan, _) where epoch == self.epoch:
+            underway = Underway(order: order, plan: plan, orderedAt: record.at)
+        case .checkpointStarted(_, let epoch, let checkpoint, _, let order) where epoch == self.epoch:
+            if underway?.order != order {
+                underway = Underway(order: order, plan: CheckpointOrder(codec: .none, replication: 1), orderedAt: record.at)
+            }
+            underway?.checkpoint = checkpoint
+        case .checkpointCaptured(_, let epoch, _, _, let progress) where epoch == self.epoch:
+            lastCapture = Capture(at: record.at, progress: progress)
+            underway?.capturedAt = record.at
+        case .checkpointCommitted(let checkpoint) where checkpoint.epoch == epoch:
+            if !committed.contains(where: { $0.id == checkpoint.id }) { committed.append(checkpoint) }
+            failedCheckpointsInARow = 0
+            if underway?.order == checkpoint.order { underway = nil }
+        case .checkpointFailed(_, let epoch, _, _, let order, let reason) where epoch == self.epoch:
+            failedCheckpointsInARow += 1
+            lastCheckpointFailure = reason
+            if underway?.order == order { underway = nil }
+        case .checkpointsPruned(_, let gone): committed.removeAll { gone.contains($0.id) }
+        default: break
+        }
+    }
+
+    private func isAboutCheckpoints(_ event: Event) -> Bool {
+        switch event {
+        case .checkpointCommitted, .checkpointsPruned: true
+        default: false
+        }
+    }
+
+    private mutating func begin(on node: NodeID, progress: Double, at time: Timestamp) {
+        state = .running(node)
+        runningSince = time
+        progressAtStart = progress
+        samples = []
+        underway = nil
+        lastCapture = nil
+    }
+
+    /// An epoch that ends without the guest's own failure ended with its node's.
+    private mutating func interrupt(at time: Timestamp) {
+        switch state {
+        case .running, .placed, .resuming: interruptions.append(Interruption(at: time, epoch: epoch, cause: .node))
+        case .interrupted, .submitted, .finished, .givenUp, .cancelled: break
+        }
+        underway = nil
+        runningSince = nil
+        samples = []
+        lastCapture = nil
+    }
+
+    private mutating func end(_ state: State, at time: Timestamp) {
+        self.state = state
+        endedAt = time
+        underway = nil
+    }
+}

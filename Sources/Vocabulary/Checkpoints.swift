@@ -37,12 +37,14 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
     package var replication: Int
     /// True when the upload included the base system, which is stored once.
     package var includedBase: Bool
+    /// The order that it answers.
+    package var order: OrderID
 
     package init(
         id: CheckpointID, task: TaskID, node: NodeID, epoch: Epoch, parent: CheckpointID?, capturedAt: Timestamp, committedAt: Timestamp,
         way: CaptureWay, progress: Double?, stopSeconds: Seconds, latencySeconds: Seconds, uploadSeconds: Seconds, compressSeconds: Seconds,
         memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Int,
-        includedBase: Bool
+        includedBase: Bool, order: OrderID
     ) {
         self.id = id
         self.task = task
@@ -64,6 +66,7 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
         self.codec = codec
         self.replication = replication
         self.includedBase = includedBase
+        self.order = order
     }
 }
 

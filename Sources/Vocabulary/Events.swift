@@ -28,6 +28,8 @@ package enum Event: Hashable, Sendable, Codable {
     case taskCancelled(task: TaskID, by: String)
     /// Everything below that carries an epoch counts only in the epoch in force.
     case epochRaised(task: TaskID, epoch: Epoch, node: NodeID, from: CheckpointID?)
+    /// The task shall start on this node; in force until it has, or the node is lost.
+    case taskPlaced(task: TaskID, epoch: Epoch, node: NodeID)
     case taskStarted(task: TaskID, epoch: Epoch, node: NodeID)
     case taskResumed(ResumeRecord)
     case taskRefused(task: TaskID, epoch: Epoch, node: NodeID, reason: String)
@@ -39,10 +41,12 @@ package enum Event: Hashable, Sendable, Codable {
     /// Cairn stops trying.
     case taskGivenUp(task: TaskID, reason: String)
 
+    /// The node shall take a checkpoint; in force until it is committed or has failed.
+    case checkpointOrdered(task: TaskID, epoch: Epoch, node: NodeID, order: OrderID, CheckpointOrder, decision: DecisionID?)
     case checkpointStarted(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, node: NodeID, order: OrderID)
     case checkpointCaptured(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, stopSeconds: Seconds, progress: Double?)
     case checkpointCommitted(CheckpointRecord)
-    case checkpointFailed(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, node: NodeID, reason: String)
+    case checkpointFailed(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, node: NodeID, order: OrderID, reason: String)
     /// A node tried to commit in an epoch that is over.
     case staleCommitRefused(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, node: NodeID)
     case checkpointsPruned(task: TaskID, checkpoints: [CheckpointID])

@@ -43,7 +43,7 @@ let house: [Room] = [
 
     // The loop: monitor, analyse, plan, execute, over knowledge.
     Room(name: "Knowledge", path: "Sources/Loop/Knowledge", rooms: ["Vocabulary"], tests: []),
-    Room(name: "Monitoring", path: "Sources/Loop/Monitoring", rooms: ["Vocabulary", "Ports"]),
+    Room(name: "Monitoring", path: "Sources/Loop/Monitoring", rooms: ["Vocabulary", "Ports"], tests: []),
     Room(name: "PlanningModel", path: "Sources/Loop/PlanningModel", tests: []),
     Room(name: "Analysis", path: "Sources/Loop/Analysis", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: []),
     Room(name: "Planning", path: "Sources/Loop/Planning", rooms: ["Vocabulary", "Knowledge", "PlanningModel", "Analysis"], tests: []),

@@ -1,0 +1,52 @@
+import Vocabulary
+
+/// What may be asked of the manager, by agents and by people.
+package protocol ManagerCommands: Sendable {
+    func exchange(_ report: NodeReport) async throws(CommandError) -> NodeOrders
+    /// - Parameters:
+    ///   - text: the declaration as the owner wrote it; the manager reads and checks it itself.
+    ///   - file: what to call it in messages.
+    func submit(_ text: String, file: String, node: NodeID?) async throws(CommandError) -> TaskID
+    func cancel(_ task: TaskID, by: String) async throws(CommandError)
+    func checkpointNow(_ task: TaskID, by: String) async throws(CommandError) -> OrderID
+    /// Resumes a running task from its newest checkpoint, on another node if one is named.
+    func restore(_ task: TaskID, on node: NodeID?, by: String) async throws(CommandError)
+    func health() async -> ManagerHealth
+}
+
+package struct ManagerHealth: Hashable, Sendable, Codable {
+    package var version: String
+    package var startedAt: Timestamp
+    package var cycles: Int64
+    package var lastCycleAt: Timestamp?
+    package var store: StoreHealth?
+    package var liveTasks: Int
+    package init(version: String, startedAt: Timestamp, cycles: Int64, lastCycleAt: Timestamp?, store: StoreHealth?, liveTasks: Int) {
+        self.version = version
+        self.startedAt = startedAt
+        self.cycles = cycles
+        self.lastCycleAt = lastCycleAt
+        self.store = store
+        self.liveTasks = liveTasks
+    }
+}
+
+package enum CommandError: Error, Hashable, Sendable {
+    /// What was sent cannot be used; all problems at once, for people.
+    case invalid([String])
+    case notFound(String)
+    /// Not now, or not in this state.
+    case conflict(String)
+    case failed(String)
+
+    package var messages: [String] {
+        switch self {
+        case .invalid(let problems): problems
+        case .notFound(let what), .conflict(let what), .failed(let what): [what]
+        }
+    }
+}
+
+extension CommandError: CustomStringConvertible {
+    package var description: String { messages.joined(separator: "\n") }
+}

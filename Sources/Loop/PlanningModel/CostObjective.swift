@@ -1,0 +1,239 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The expected cost of a task's remaining life, and the search for the interval and the option that make it least.
+///
+///     J(τ, option) = p_time·E[T] + p_network·E[bytes sent] + p_storage·E[byte-seconds kept] + E[penalty(T)]
+///
+/// subject to the limits. With a known failure rate, no network price and no deadline the minimum is the exact
+/// optimum of `Interval`; a network price acts like an addition of p_network·B·r/p_time to the checkpoint's cost.
+package struct CostObjective: Hashable, Sendable {
+    package var outlook: Outlook
+    package var prices: ObjectivePrices
+    package var limits: ObjectiveLimits
+    /// From now, seconds; negative when it has passed; nil where there is none.
+    package var deadlineSeconds: Double?
+    package var penalty: LatenessPenalty?
+
+    package init(
+        outlook: Outlook, prices: ObjectivePrices, limits: ObjectiveLimits = ObjectiveLimits(), deadlineSeconds: Double? = nil,
+        penalty: LatenessPenalty? = nil
+    ) {
+        self.outlook = outlook
+        self.prices = prices
+        self.limits = limits
+        self.deadlineSeconds = deadlineSeconds
+        self.penalty = penalty
+    }
+
+    /// All that is predicted of one option with one interval (nil: never).
+    package func evaluate(_ option: CheckpointOption, intervalSeconds: Double?) -> Candidate {
+        let plan = CheckpointPlan(outlook: outlook, option: option, intervalSeconds: intervalSeconds)
+        let finish = plan.finish
+        let met = deadlineSeconds.map { finish.probability(by: $0) }
+        return Candidate(
+            option: option, intervalSeconds: plan.intervalSeconds, dueSeconds: plan.dueSeconds, checkpoints: plan.checkpoints,
+            terms: terms(plan, option, finish), expectedSeconds: plan.expectedSeconds, standardDeviationSeconds: finish.standardDeviationSeconds,
+            expectedSentBytes: sentBytes(plan, option), expectedStoredByteSeconds: storedByteSeconds(plan, option), probabilityMet: met,
+            largestLossSeconds: plan.largestLossSeconds, stoppedShare: plan.stoppedShare, verdicts: verdicts(plan, option, met))
+    }
+
+    private func terms(_ plan: CheckpointPlan, _ option: CheckpointOption, _ finish: @autoclosure () -> FinishTimeDistribution) -> CostTerms {
+        var terms = CostTerms(
+            time: prices.perSecond * plan.expectedSeconds, network: prices.perByteSent * sentBytes(plan, option),
+            storage: prices.perByteSecondStored * storedByteSeconds(plan, option))
+        if let penalty, let deadlineSeconds { terms.penalty = penalty.expected(finish(), deadlineSeconds: deadlineSeconds) }
+        return terms
+    }
+
+    /// Bytes over the network from now on.
+    ///
+    /// Each checkpoint is uploaded until one upload of length w = L − C gets through: e^{λw} − 1 of them fail, each
+    /// having sent the share 1/λw − 1/(e^{λw} − 1) on average, which makes (e^{λw} − 1)/λw uploads in all. Failures come at
+    /// the rate λ all the time, so λ·E[T] of them fetch a checkpoint (by Wald's equation).
+    private func sentBytes(_ plan: CheckpointPlan, _ option: CheckpointOption) -> Double {
+        let rate = outlook.failureRatePerSecond
+        let uploads = Segment.anewMean(min(rate * max(0, option.latencySeconds - option.stopSeconds), 250))
+        return plan.checkpoints * option.sentBytes * option.replication * uploads + rate * plan.expectedSeconds * option.fetchedBytes
+    }
+
+    /// Bytes kept in the store, times how long: in the i-th of n + 1 segments of equal expected length, min(kept + i, keepLast).
+    private func storedByteSeconds(_ plan: CheckpointPlan, _ option: CheckpointOption) -> Double {
+        if prices.perByteSecondStored == 0 && option.storedBytes == 0 { return 0 }
+        let room = Double(max(0, outlook.keepLast - outlook.keptCheckpoints))
+        let start = Double(min(outlook.keptCheckpoints, outlook.keepLast))
+        let taken = plan.checkpoints
+        let added = taken <= room ? taken * (taken + 1) / 2 : room * (room + 1) / 2 + (taken - room) * room
+        let kept = start + added / (taken + 1)
+        return option.storedBytes * option.replication * kept * plan.expectedSeconds
+    }
+
+    private func verdicts(_ plan: CheckpointPlan, _ option: CheckpointOption, _ met: Double?) -> [LimitVerdict] {
+        var verdicts: [LimitVerdict] = []
+        if let interval = plan.intervalSeconds {
+            if limits.bounds.floorSeconds > 0 { verdicts.append(LimitVerdict(.floor, interval, atLeast: limits.bounds.floorSeconds)) }
+            if limits.bounds.ceilingSeconds < .infinity { verdicts.append(LimitVerdict(.ceiling, interval, atMost: limits.bounds.ceilingSeconds)) }
+            if plan.checkpoints > 1 { verdicts.append(LimitVerdict(.upload, interval, atLeast: option.exposureSeconds)) }
+        } else if limits.bounds.ceilingSeconds < .infinity {
+            // Never is an interval too: as long as the work that no checkpoint would cover.
+            verdicts.append(LimitVerdict(.ceiling, outlook.wholeSeconds, atMost: limits.bounds.ceilingSeconds))
+        }
+        if let most = limits.lostWorkSeconds { verdicts.append(LimitVerdict(.lostWork, plan.largestLossSeconds, atMost: most)) }
+        if let most = limits.recoverySeconds { verdicts.append(LimitVerdict(.recovery, option.recoverySeconds, atMost: most)) }
+        if let most = limits.stoppedShare { verdicts.append(LimitVerdict(.stoppedShare, plan.stoppedShare, atMost: most)) }
+        if let least = limits.meetProbability, let met { verdicts.append(LimitVerdict(.meetProbability, met, atLeast: least)) }
+        return verdicts
+    }
+
+    /// The cheapest of all options and intervals, "never" among them, that keeps the limits.
+    ///
+    /// First without limits: where the cheapest of all keeps them, it is the answer and no limit binds. Else each option is
+    /// searched within them. Where nothing keeps them, the candidate that breaks them least is returned.
+    /// - Precondition: at least one option.
+    package func minimise(over options: [CheckpointOption]) -> Minimum {
+        precondition(!options.isEmpty, "nothing to choose from")
+        var alternatives: [Candidate] = []
+        var free: Candidate?
+        for option in options {
+            let never = evaluate(option, intervalSeconds: nil)
+            var cheapest = never
+            var within = never
+            for interval in unlimitedIntervals(option) {
+                let candidate = evaluate(option, intervalSeconds: interval)
+                if candidate.terms.total < cheapest.terms.total { cheapest = candidate }
+                if candidate.isBetter(than: within) { within = candidate }
+            }
+            if free.map({ cheapest.terms.total < $0.terms.total }) ?? true { free = cheapest }
+            if !cheapest.isFeasible {
+                for interval in limitedIntervals(option, from: within) {
+                    let candidate = evaluate(option, intervalSeconds: interval)
+                    if candidate.isBetter(than: within) { within = candidate }
+                }
+            }
+            alternatives.append(within)
+            if within.intervalSeconds != nil { alternatives.append(never) }
+        }
+        var best = alternatives[0]
+        for candidate in alternatives.dropFirst() where candidate.isBetter(than: best) { best = candidate }
+        var binding: [LimitVerdict] = []
+        if let free, !free.isFeasible {
+            binding = free.violated.sorted { $0.relativeExcess > $1.relativeExcess }
+            if !alternatives.contains(free) { alternatives.append(free) }
+        }
+        return Minimum(best: best, alternatives: alternatives, binding: binding)
+    }
+
+    /// Intervals worth evaluating where nothing limits them: those around the relaxed minimum that divide the work into whole segments.
+    private func unlimitedIntervals(_ option: CheckpointOption) -> [Double] {
+        let whole = outlook.wholeSeconds
+        guard outlook.workSeconds > 0 else { return [] }
+        let low = max(option.exposureSeconds, whole / 1e7, 1e-3)
+        guard low < whole / 2 else { return low < whole ? wholeSegments(near: whole / 2) : [] }
+        return wholeSegments(near: relaxedMinimum(option, from: low, to: whole / 2)) + wholeSegments(near: whole / 2)
+    }
+
+    /// Intervals worth evaluating within the limits: the relaxed minimum between them, their ends, whole divisions that fit.
+    private func limitedIntervals(_ option: CheckpointOption, from start: Candidate) -> [Double] {
+        let whole = outlook.wholeSeconds
+        guard outlook.workSeconds > 0 else { return [] }
+        let floor = max(limits.bounds.floorSeconds, min(option.exposureSeconds, limits.bounds.ceilingSeconds), 1e-3)
+        let ceiling = max(limits.bounds.ceilingSeconds, floor)
+        var low = floor
+        if let share = limits.stoppedShare { low = share > 0 ? max(low, option.stopSeconds * (1 / share - 1)) : ceiling }
+        var high = min(ceiling, whole)
+        if let most = limits.lostWorkSeconds { high = min(high, most - option.costSeconds - option.exposureSeconds) }
+        low = min(max(low, floor), ceiling)
+        high = min(max(high, floor), ceiling)
+        if low > high { swap(&low, &high) }
+        var intervals = [low, high]
+        let inner = relaxedMinimum(option, from: low, to: max(low, min(high, whole / 2)))
+        intervals.append(inner)
+        for interval in wholeSegments(near: inner) + wholeSegments(near: high) { intervals.append(min(max(interval, low), high)) }
+        intervals += surestIntervals(option, from: low, to: high, cheapest: start.intervalSeconds ?? high)
+        return intervals
+    }
+
+    /// Where a confidence is asked for: the interval that makes meeting the deadline most likely, and the one nearest to the
+    /// cheapest that is still likely enough.
+    private func surestIntervals(_ option: CheckpointOption, from low: Double, to high: Double, cheapest: Double) -> [Double] {
+        guard let least = limits.meetProbability, let deadlineSeconds, low < high else { return [] }
+        func missed(_ interval: Double) -> Double {
+            CheckpointPlan(outlook: outlook, option: option, intervalSeconds: interval).finish.probability(beyond: deadlineSeconds)
+        }
+        let surest = Search.minimum(from: low, to: high, of: missed)
+        guard missed(surest) <= 1 - least else { return [surest] }
+        var kept = surest
+        var broken = min(max(cheapest, low), high)
+        for _ in 0..<20 {
+            let middle = (kept * broken).squareRoot()
+            if missed(middle) <= 1 - least { kept = middle } else { broken = middle }
+        }
+        return [surest, kept]
+    }
+
+    /// Both divisions of the work into whole segments around an interval; counted from the last checkpoint where the next is
+    /// still to come, from now where it is overdue.
+    private func wholeSegments(near interval: Double) -> [Double] {
+        let divided = interval >= outlook.unsavedSeconds ? outlook.wholeSeconds : outlook.workSeconds
+        let count = min(divided / interval, 1e9)
+        let few = max(interval >= outlook.unsavedSeconds ? 2 : 1, count.rounded(.down))
+        let many = max(few, count.rounded(.up))
+        return few == many ? [divided / few] : [divided / few, divided / many]
+    }
+
+    private func relaxedMinimum(_ option: CheckpointOption, from low: Double, to high: Double) -> Double {
+        Search.minimum(from: low, to: high) { interval in
+            let plan = CheckpointPlan(relaxed: outlook, option: option, intervalSeconds: interval)
+            return terms(plan, option, plan.finish).total
+        }
+    }
+}
+
+/// The least value of a function of one positive variable.
+enum Search {
+    /// A logarithmic grid finds the valley, a golden section its floor; relative accuracy 1e-4 of the argument, or better.
+    static func minimum(from low: Double, to high: Double, of cost: (Double) -> Double) -> Double {
+        if !(high > low * (1 + 1e-12)) { return low }
+        let steps = max(4, min(32, Int((3 * log(high / low)).rounded(.up))))
+        let width = log(high / low) / Double(steps)
+        var best = 0
+        var least = Double.infinity
+        for index in 0...steps {
+            let value = cost(low * exp(width * Double(index)))
+            if value < least {
+                least = value
+                best = index
+            }
+        }
+        var left = log(low) + width * Double(max(0, best - 1))
+        var right = log(low) + width * Double(min(steps, best + 1))
+        let ratio = (5.0.squareRoot() - 1) / 2
+        var a = right - ratio * (right - left)
+        var b = left + ratio * (right - left)
+        var costA = cost(exp(a))
+        var costB = cost(exp(b))
+        while right - left > 1e-4 {
+            if costA <= costB {
+                right = b
+                b = a
+                costB = costA
+                a = right - ratio * (right - left)
+                costA = cost(exp(a))
+            } else {
+                left = a
+                a = b
+                costA = costB
+                b = left + ratio * (right - left)
+                costB = cost(exp(b))
+            }
+        }
+        let found = exp(costA <= costB ? a : b)
+        // A minimum at an end of the range is approached, not reached, by the section.
+        let grid = low * exp(width * Double(best))
+        let refined = min(max(found, low), high)
+        return cost(refined) <= least ? refined : best == steps ? high : grid
+    }
+}

@@ -1,0 +1,167 @@
+/// A predicted quantity and the standard error of predicting one observation of it.
+package struct FitPrediction: Hashable, Sendable {
+    package var value: Double
+    package var standardError: Double
+}
+
+/// y ≈ a + b₁x₁ + …, fitted anew with each observation, the old ones fading.
+///
+/// Least squares with exponential forgetting, in the form of sums (information form), solved by Cholesky's method: with two to
+/// four unknowns that is as cheap as the textbook's recursion for the covariance and, unlike it, cannot lose symmetry or
+/// wind up when the inputs stop varying. The prior counts as observations at typical values, and fades much faster
+/// than they do, so that a default that was ten times off is gone after a handful of observations; a trace of it
+/// stays and decides only what the observations leave open.
+/// Source: L. Ljung, System Identification, 2nd edition, 11.2 (recursive least squares with forgetting factor).
+package struct RecursiveFit: Hashable, Sendable {
+    /// Weight of an observation after each later one, (0, 1]; 0.95 remembers some twenty.
+    package let memory: Double
+    /// Weight that the prior keeps after each observation.
+    private let priorMemory: Double
+    /// Divides each input, so that all unknowns are of one size.
+    private let typical: [Double]
+    private let prior: [Double]
+    private let priorInformation: [Double]
+    private let priorNoise: Double
+    private let priorWeight: Double
+
+    private var information: [Double]
+    private var moments: [Double]
+    private var squares = 0.0
+    private var weight = 0.0
+    private var fading = 1.0
+    private var estimate: [Double]
+    private var factor: [Double]
+    package private(set) var observations = 0
+
+    /// - Parameters:
+    ///   - priorIntercept: a, as long as nothing is known.
+    ///   - priorSlopes: b, one for each input (there may be none).
+    ///   - typical: a typical value of each input, > 0.
+    ///   - priorStandardError: how far off an observation is expected to be, in y's unit, > 0.
+    ///   - priorWeight: observations that the prior is worth at first, > 0.
+    ///   - memory: weight of an observation after each later one.
+    ///   - priorMemory: weight of the prior after each observation.
+    package init(
+        priorIntercept: Double, priorSlopes: [Double] = [], typical: [Double] = [], priorStandardError: Double, priorWeight: Double = 1,
+        memory: Double = 0.95, priorMemory: Double = 0.5
+    ) {
+        precondition(priorSlopes.count == typical.count, "one typical value for each slope")
+        precondition(typical.allSatisfy { $0 > 0 } && priorStandardError > 0 && priorWeight > 0, "scales and weights are above zero")
+        precondition(memory > 0 && memory <= 1 && priorMemory > 0 && priorMemory <= 1, "a memory is a factor above 0 and at most 1")
+        self.memory = memory
+        self.priorMemory = priorMemory
+        self.typical = typical
+        self.priorWeight = priorWeight
+        priorNoise = priorStandardError * priorStandardError
+        let size = typical.count + 1
+        prior = [priorIntercept] + zip(priorSlopes, typical).map { $0 * $1 }
+        // What observations spread around (1, 1, …) by a half to either side tell: 1·1ᵀ, and ¼ more on each slope.
+        var told = [Double](repeating: 1, count: size * size)
+        for i in 1..<max(size, 2) where size > 1 { told[i * size + i] += 0.25 }
+        priorInformation = told.map { $0 * priorWeight }
+        information = [Double](repeating: 0, count: size * size)
+        moments = [Double](repeating: 0, count: size)
+        estimate = prior
+        factor = []
+        factor = Self.cholesky(priorInformation, size)
+    }
+
+    private var size: Int { prior.count }
+
+    private func row(_ inputs: [Double]) -> [Double] {
+        precondition(inputs.count == typical.count, "one value for each input of the fit")
+        return [1] + zip(inputs, typical).map { $0 / $1 }
+    }
+
+    /// Takes in what came true for these inputs. A value that is not finite is no observation.
+    package mutating func observe(_ inputs: [Double] = [], _ value: Double) {
+        guard value.isFinite, inputs.allSatisfy(\.isFinite) else { return }
+        let row = row(inputs)
+        for i in 0..<size {
+            for j in 0..<size { information[i * size + j] = memory * information[i * size + j] + row[i] * row[j] }
+            moments[i] = memory * moments[i] + row[i] * value
+        }
+        squares = memory * squares + value * value
+        weight = memory * weight + 1
+        fading = max(fading * priorMemory, 1e-6)
+        observations += 1
+        solve()
+    }
+
+    private mutating func solve() {
+        let whole = zip(information, priorInformation).map { $0 + fading * $1 }
+        factor = Self.cholesky(whole, size)
+        var right = moments
+        for i in 0..<size {
+            for j in 0..<size { right[i] += fading * priorInformation[i * size + j] * prior[j] }
+        }
+        estimate = Self.solve(factor, right, size)
+    }
+
+    /// a, and b in y's unit for one unit of each input.
+    package var intercept: Double { estimate[0] }
+    package var slopes: [Double] { zip(estimate.dropFirst(), typical).map { $0 / $1 } }
+
+    /// Deviation of an observation from the fit, in y's unit.
+    package var noise: Double {
+        // What the faded observations leave unexplained; the cancellation's rounding is all that could make it negative.
+        var rest = squares
+        for i in 0..<size {
+            rest -= 2 * estimate[i] * moments[i]
+            for j in 0..<size { rest += estimate[i] * information[i * size + j] * estimate[j] }
+        }
+        // Unknowns use up freedom: all of it at first, one each in the end.
+        let free = weight * weight / (weight + Double(size))
+        let kept = fading * priorWeight
+        return ((max(0, rest) + kept * priorNoise) / (free + kept)).squareRoot()
+    }
+
+    /// What to expect for these inputs, and how far off that may be: the noise, and what the fit does not know.
+    package func predict(_ inputs: [Double] = []) -> FitPrediction {
+        let row = row(inputs)
+        var value = 0.0
+        for i in 0..<size { value += estimate[i] * row[i] }
+        let spread = Self.forward(factor, row, size).reduce(0) { $0 + $1 * $1 }
+        return FitPrediction(value: value, standardError: noise * (1 + spread).squareRoot())
+    }
+
+    /// The same for a quantity that cannot be negative: times, sizes.
+    package func predictNonNegative(_ inputs: [Double] = []) -> FitPrediction {
+        var prediction = predict(inputs)
+        prediction.value = max(0, prediction.value)
+        return prediction
+    }
+
+    /// Lower triangle L of L·Lᵀ = matrix. Pivots are kept above zero: the matrix is positive but for rounding.
+    private static func cholesky(_ matrix: [Double], _ size: Int) -> [Double] {
+        var lower = [Double](repeating: 0, count: size * size)
+        for i in 0..<size {
+            for j in 0...i {
+                var sum = matrix[i * size + j]
+                for k in 0..<j { sum -= lower[i * size + k] * lower[j * size + k] }
+                lower[i * size + j] = i == j ? max(sum, 1e-13 * matrix[i * size + i]).squareRoot() : sum / lower[j * size + j]
+            }
+        }
+        return lower
+    }
+
+    /// Solves L·x = right.
+    private static func forward(_ lower: [Double], _ right: [Double], _ size: Int) -> [Double] {
+        var x = right
+        for i in 0..<size {
+            for k in 0..<i { x[i] -= lower[i * size + k] * x[k] }
+            x[i] /= lower[i * size + i]
+        }
+        return x
+    }
+
+    /// Solves L·Lᵀ·x = right.
+    private static func solve(_ lower: [Double], _ right: [Double], _ size: Int) -> [Double] {
+        var x = forward(lower, right, size)
+        for i in stride(from: size - 1, through: 0, by: -1) {
+            for k in (i + 1)..<max(size, i + 1) { x[i] -= lower[k * size + i] * x[k] }
+            x[i] /= lower[i * size + i]
+        }
+        return x
+    }
+}

@@ -1,0 +1,109 @@
+import GRDB
+import Ports
+import Vocabulary
+
+/// Decisions and their outcomes in SQL.
+enum DecisionTable {
+    static func record(_ decisions: [Decision], in database: Database) throws {
+        let known = try database.cachedStatement(sql: "SELECT payload_json FROM decisions WHERE id = ?")
+        let insert = try database.cachedStatement(
+            sql: """
+                INSERT INTO decisions (number, id, at_epoch_seconds, kind, task, node, mode, sla_digest, policy_digest, sentence, payload_json)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        var payload = Payload()
+        for decision in decisions {
+            let text = try payload.text(decision)
+            // Recorded once more after a crash: passed over. The same name for another decision is a mistake.
+            if let there = try String.fetchOne(known, arguments: [decision.id.rawValue]) {
+                guard there == text else { throw UnreadableRow(what: "decision \(decision.id)", detail: "another one with this name is recorded") }
+                continue
+            }
+            try insert.execute(arguments: [
+                try number(of: decision.id), decision.id.rawValue, decision.at.rawValue, decision.kind.rawValue, decision.task?.rawValue,
+                decision.node?.rawValue, decision.mode.rawValue, decision.sla?.digest, decision.policy?.digest, decision.sentence, text,
+            ])
+        }
+    }
+
+    static func record(_ outcomes: [Outcome], in database: Database) throws {
+        let insert = try database.cachedStatement(
+            sql: """
+                INSERT INTO outcomes (decision, at_epoch_seconds, quantity, predicted, observed, payload_json)
+                SELECT :decision, :at, :quantity, :predicted, :observed, :payload
+                WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE decision = :decision AND payload_json = :payload)
+                """)
+        var payload = Payload()
+        for outcome in outcomes {
+            try insert.execute(arguments: [
+                "decision": outcome.decision.rawValue, "at": outcome.at.rawValue, "quantity": outcome.quantity, "predicted": outcome.predicted,
+                "observed": outcome.observed, "payload": payload.text(outcome),
+            ])
+        }
+    }
+
+    static func decisions(_ query: DecisionQuery, in database: Database) throws -> [Decision] {
+        var conditions: [String] = []
+        var arguments: [any DatabaseValueConvertible] = []
+        if let task = query.task {
+            conditions.append("task = ?")
+            arguments.append(task.rawValue)
+        }
+        if !query.kinds.isEmpty {
+            conditions.append("kind IN (\(query.kinds.map { _ in "?" }.joined(separator: ", ")))")
+            arguments += query.kinds.map(\.rawValue)
+        }
+        if let since = query.since {
+            conditions.append("at_epoch_seconds >= ?")
+            arguments.append(since.rawValue)
+        }
+        let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
+        let sql = "SELECT id, payload_json FROM decisions \(condition) ORDER BY number \(query.newestFirst ? "DESC" : "ASC") LIMIT ?"
+        arguments.append(max(0, query.limit))
+        return try values(try database.cachedStatement(sql: sql), StatementArguments(arguments))
+    }
+
+    static func decision(_ id: DecisionID, in database: Database) throws -> Decision? {
+        let statement = try database.cachedStatement(sql: "SELECT id, payload_json FROM decisions WHERE id = ?")
+        let found: [Decision] = try values(statement, [id.rawValue])
+        return found.first
+    }
+
+    static func outcomes(of decision: DecisionID, in database: Database) throws -> [Outcome] {
+        try values(
+            try database.cachedStatement(sql: "SELECT decision, payload_json FROM outcomes WHERE decision = ? ORDER BY number"), [decision.rawValue])
+    }
+
+    static func outcomes(task: TaskID?, in database: Database) throws -> [Outcome] {
+        guard let task else { return try values(try database.cachedStatement(sql: "SELECT decision, payload_json FROM outcomes ORDER BY number"), []) }
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT outcomes.decision, outcomes.payload_json FROM decisions JOIN outcomes ON outcomes.decision = decisions.id
+                WHERE decisions.task = ? ORDER BY outcomes.number
+                """)
+        return try values(statement, [task.rawValue])
+    }
+
+    static func highestNumber(in database: Database) throws -> Int64 {
+        try Int64.fetchOne(try database.cachedStatement(sql: "SELECT max(number) FROM decisions")) ?? 0
+    }
+
+    /// The number in `d12` or `d000012`: decisions are kept and listed in the order of their numbers.
+    static func number(of id: DecisionID) throws -> Int64 {
+        guard id.rawValue.hasPrefix("d"), let number = Int64(id.rawValue.dropFirst()), number > 0 else {
+            throw UnreadableRow(what: "decision \(id)", detail: "its name is not `d` and a number")
+        }
+        return number
+    }
+
+    private static func values<Value: Decodable>(_ statement: Statement, _ arguments: StatementArguments) throws -> [Value] {
+        var payload = Payload()
+        var found: [Value] = []
+        let rows = try Row.fetchCursor(statement, arguments: arguments)
+        while let row = try rows.next() {
+            let name: String = row[0]
+            found.append(try payload.value(Value.self, row[1], of: "\(Value.self) \(name)"))
+        }
+        return found
+    }
+}

@@ -1,0 +1,109 @@
+import GRDB
+import Ports
+
+/// The tables, as named migrations that only go forward.
+///
+/// A new kind of event or a new key in a payload that an earlier version could not read is a migration too, an empty one if no
+/// table changes: an earlier version then refuses the file instead of misreading it.
+///
+/// Nothing is changed or removed: triggers refuse UPDATE and DELETE, and INSERT of what is there already, since
+/// `INSERT OR REPLACE` deletes without asking the DELETE trigger.
+enum Schema {
+    /// "CRNL", so that `file` and this program know whose database it is.
+    static let applicationID: Int32 = 0x4352_4E4C
+
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("0001 events, decisions, outcomes, documents") { database in
+            try database.execute(sql: "PRAGMA application_id = \(applicationID)")
+            try database.execute(sql: firstTables)
+            for table in ["events", "decisions", "outcomes", "documents"] { try database.execute(sql: refusals(for: table)) }
+        }
+        return migrator
+    }
+
+    /// - Throws: `LedgerError.tooNew`, or `.cannotOpen` for another program's database.
+    static func refuseWhatIsNotOurs(_ database: Database, _ schema: DatabaseMigrator, path: String) throws {
+        let identifier = try Int32.fetchOne(database, sql: "PRAGMA application_id")
+        let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0
+        guard identifier == applicationID || isEmpty else {
+            throw LedgerError.cannotOpen(path: path, detail: "it is a database of another program")
+        }
+        guard try !schema.hasBeenSuperseded(database) else { throw LedgerError.tooNew(path: path) }
+    }
+
+    private static let firstTables = """
+        CREATE TABLE events (
+            sequence INTEGER PRIMARY KEY,
+            at_epoch_seconds REAL NOT NULL,
+            source TEXT NOT NULL CHECK (source IN ('manager', 'agent')),
+            node TEXT,
+            incarnation TEXT,
+            number INTEGER,
+            kind TEXT NOT NULL,
+            task TEXT,
+            payload_json TEXT NOT NULL,
+            UNIQUE (node, incarnation, number),
+            CHECK ((source = 'agent') = (node IS NOT NULL AND incarnation IS NOT NULL AND number IS NOT NULL))
+        ) STRICT;
+        CREATE INDEX events_by_task ON events (task, sequence) WHERE task IS NOT NULL;
+        CREATE INDEX events_by_kind ON events (kind, sequence);
+
+        CREATE TABLE decisions (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            at_epoch_seconds REAL NOT NULL,
+            kind TEXT NOT NULL,
+            task TEXT,
+            node TEXT,
+            mode TEXT NOT NULL,
+            sla_digest TEXT,
+            policy_digest TEXT,
+            sentence TEXT NOT NULL,
+            payload_json TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX decisions_by_task ON decisions (task, number);
+        CREATE INDEX decisions_by_kind ON decisions (kind, number);
+        CREATE INDEX decisions_by_time ON decisions (at_epoch_seconds);
+
+        CREATE TABLE outcomes (
+            number INTEGER PRIMARY KEY,
+            decision TEXT NOT NULL REFERENCES decisions (id),
+            at_epoch_seconds REAL NOT NULL,
+            quantity TEXT NOT NULL,
+            predicted REAL,
+            observed REAL,
+            payload_json TEXT NOT NULL,
+            UNIQUE (decision, payload_json)
+        ) STRICT;
+
+        CREATE TABLE documents (
+            number INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (kind IN ('TaskSLA', 'CheckpointPolicy')),
+            name TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            first_event INTEGER NOT NULL REFERENCES events (sequence),
+            content_json TEXT NOT NULL,
+            UNIQUE (kind, name, digest)
+        ) STRICT;
+        """
+
+    private static func refusals(for table: String) -> String {
+        let (key, others) =
+            switch table {
+            case "events": ("sequence", "node = NEW.node AND incarnation = NEW.incarnation AND number = NEW.number")
+            case "decisions": ("number", "id = NEW.id")
+            case "outcomes": ("number", "decision = NEW.decision AND payload_json = NEW.payload_json")
+            default: ("number", "kind = NEW.kind AND name = NEW.name AND digest = NEW.digest")
+            }
+        return """
+            CREATE TRIGGER \(table)_are_not_changed BEFORE UPDATE ON \(table)
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: \(table) are not changed'); END;
+            CREATE TRIGGER \(table)_are_not_removed BEFORE DELETE ON \(table)
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: \(table) are not removed'); END;
+            CREATE TRIGGER \(table)_are_not_replaced BEFORE INSERT ON \(table)
+            WHEN EXISTS (SELECT 1 FROM \(table) WHERE \(key) = NEW.\(key)) OR EXISTS (SELECT 1 FROM \(table) WHERE \(others))
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: \(table) are not replaced'); END;
+            """
+    }
+}

@@ -47,7 +47,7 @@ let house: [Room] = [
     Room(name: "PlanningModel", path: "Sources/Loop/PlanningModel", tests: []),
     Room(name: "Analysis", path: "Sources/Loop/Analysis", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: []),
     Room(name: "Planning", path: "Sources/Loop/Planning", rooms: ["Vocabulary", "Knowledge", "PlanningModel", "Analysis"], tests: []),
-    Room(name: "Execution", path: "Sources/Loop/Execution", rooms: ["Vocabulary", "Ports", "CheckpointEngine"], kind: .outside),
+    Room(name: "Execution", path: "Sources/Loop/Execution", rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "CheckpointEngine"], kind: .outside),
     Room(name: "Autonomics", path: "Sources/Loop/Autonomics",
          rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "Analysis", "Planning", "Execution", "CheckpointEngine"],
          kind: .outside, tests: ["Simulator", "SQLiteLedger", "DirectoryStore"]),

@@ -9,8 +9,8 @@ package protocol ManagerCommands: Sendable {
     func submit(_ text: String, file: String, node: NodeID?) async throws(CommandError) -> TaskID
     func cancel(_ task: TaskID, by: String) async throws(CommandError)
     func checkpointNow(_ task: TaskID, by: String) async throws(CommandError) -> OrderID
-    /// Resumes a running task from its newest checkpoint, on another node if one is named.
-    func restore(_ task: TaskID, on node: NodeID?, by: String) async throws(CommandError)
+    /// Ends the running guest and resumes the task from its newest checkpoint.
+    func restore(_ task: TaskID, by: String) async throws(CommandError)
     func health() async -> ManagerHealth
 }
 

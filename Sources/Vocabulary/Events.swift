@@ -26,6 +26,8 @@ package enum Event: Hashable, Sendable, Codable {
 
     case taskSubmitted(TaskSubmission)
     case taskCancelled(task: TaskID, by: String)
+    /// Somebody wants the task taken back to its newest checkpoint.
+    case restoreAsked(task: TaskID, by: String)
     /// Everything below that carries an epoch counts only in the epoch in force.
     case epochRaised(task: TaskID, epoch: Epoch, node: NodeID, from: CheckpointID?)
     /// The task shall start on this node; in force until it has, or the node is lost.

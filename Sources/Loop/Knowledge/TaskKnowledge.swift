@@ -53,7 +53,7 @@ package struct TaskKnowledge: Hashable, Sendable {
     }
 
     package struct Interruption: Hashable, Sendable {
-        package enum Cause: Hashable, Sendable { case node, task(reason: String) }
+        package enum Cause: Hashable, Sendable { case node, task(reason: String), asked }
         package var at: Timestamp
         package var epoch: Epoch
         package var cause: Cause
@@ -130,6 +130,11 @@ package struct TaskKnowledge: Hashable, Sendable {
         case .taskFinished(_, let epoch, _, let result) where epoch == self.epoch: end(.finished(result: result), at: record.at)
         case .taskFailed(_, let epoch, let node, let reason) where epoch == self.epoch:
             interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .task(reason: reason)))
+            underway = nil
+            state = .interrupted(node)
+        case .restoreAsked:
+            guard case .running(let node) = state else { return }
+            interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .asked))
             underway = nil
             state = .interrupted(node)
         case .taskCancelled: end(.cancelled, at: record.at)

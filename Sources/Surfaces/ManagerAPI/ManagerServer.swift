@@ -10,7 +10,7 @@ import Vocabulary
 /// | --- | --- | --- |
 /// | POST | `/v1/nodes/{node}/report` | an agent's heartbeat; the answer is its orders |
 /// | POST | `/v1/tasks?node=&file=` | submit: the body is a TaskSLA in YAML |
-/// | POST | `/v1/tasks/{task}/cancel`, `/checkpoints`, `/restore?node=` | |
+/// | POST | `/v1/tasks/{task}/cancel`, `/checkpoints`, `/restore` | |
 /// | GET | `/v1/health` | |
 package struct ManagerServer: Sendable {
     private let commands: any ManagerCommands
@@ -72,11 +72,10 @@ package struct ManagerServer: Sendable {
                 Accepted(task: task, order: try await commands.checkpointNow(task, by: "operator"))
             }
         }
-        router.post("/v1/tasks/:task/restore") { request, context in
+        router.post("/v1/tasks/:task/restore") { _, context in
             let task = TaskID(context.parameters.get("task") ?? "")
-            let node = request.uri.queryParameters["node"].map { NodeID(String($0)) }
             return try await Self.answer { () throws(CommandError) in
-                try await commands.restore(task, on: node, by: "operator")
+                try await commands.restore(task, by: "operator")
                 return Accepted(task: task, order: nil)
             }
         }

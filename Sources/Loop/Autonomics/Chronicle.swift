@@ -1,0 +1,34 @@
+import Knowledge
+import Ports
+import Vocabulary
+
+/// The ledger with the knowledge folded from it, kept in step: what is appended is folded in the ledger's order, whoever appended it.
+actor Chronicle {
+    private let ledger: any Ledger
+    private(set) var knowledge = Knowledge()
+    /// Appended but not folded, because something before it is still on its way here.
+    private var waiting: [Int64: EventRecord] = [:]
+
+    init(ledger: any Ledger) { self.ledger = ledger }
+
+    /// Folds everything that the ledger holds.
+    func recall() async throws(LedgerError) {
+        while true {
+            let page = try await ledger.events(after: knowledge.sequence, limit: 5_000)
+            guard !page.isEmpty else { return }
+            knowledge = knowledge.folding(page)
+        }
+    }
+
+    /// - Returns: the records that are new.
+    @discardableResult
+    func append(_ records: [EventRecord]) async throws(LedgerError) -> [EventRecord] {
+        guard !records.isEmpty else { return [] }
+        let appended = try await ledger.append(records)
+        for record in appended { waiting[record.sequence] = record }
+        var ready: [EventRecord] = []
+        while let next = waiting.removeValue(forKey: knowledge.sequence + Int64(ready.count) + 1) { ready.append(next) }
+        knowledge = knowledge.folding(ready)
+        return appended
+    }
+}

@@ -1,0 +1,96 @@
+import Knowledge
+import Ports
+import Vocabulary
+
+extension Manager: ManagerCommands {
+    package func exchange(_ report: NodeReport) async throws(CommandError) -> NodeOrders {
+        guard configuration.fleet.nodes.contains(where: { $0.id == report.node }) else {
+            throw .notFound("the fleet \(configuration.fleet.name) has no node \(report.node): add it to the fleet's file and start the manager again")
+        }
+        do throws(LedgerError) { return try await hear(report) } catch { throw .failed("\(error)") }
+    }
+
+    package func submit(_ text: String, file: String, node: NodeID?) async throws(CommandError) -> TaskID {
+        let (sla, version) = try configuration.readSLA(text, file)
+        let known = await chronicle.knowledge
+        var problems: [String] = []
+        if let loaded = known.policies[sla.policy] {
+            if case .named(let name) = sla.preference, loaded.policy.preferences[name] == nil {
+                let names = loaded.policy.preferences.keys.sorted().joined(separator: ", ")
+                problems.append("\(file): spec.preference: the policy \(sla.policy) has no preference \(name); it has \(names)")
+            }
+            if let currency = sla.penalty?.amount.currency, currency != loaded.policy.currency {
+                problems.append("\(file): spec.penalty.currency: \(currency), but the policy \(sla.policy) reckons in \(loaded.policy.currency)")
+            }
+        } else {
+            let names = known.policies.keys.sorted().joined(separator: ", ")
+            problems.append("\(file): spec.policy: no policy \(sla.policy) is loaded; there are: \(names)")
+        }
+        if let node, !configuration.fleet.nodes.contains(where: { $0.id == node }) {
+            problems.append("no node \(node); the fleet has \(configuration.fleet.nodes.map(\.id.rawValue).joined(separator: ", "))")
+        }
+        guard problems.isEmpty else { throw .invalid(problems) }
+        let number = known.tasks.values.filter { $0.sla.name == sla.name }.count + 1
+        let task = TaskID("\(sla.name)-\(number)")
+        let submission = TaskSubmission(task: task, sla: sla, version: version, submittedAt: time.now(), wantedNode: node)
+        try await record(.taskSubmitted(submission))
+        tell("\(task): submitted, prefers \(sla.preference.name)")
+        return task
+    }
+
+    package func cancel(_ task: TaskID, by: String) async throws(CommandError) {
+        _ = try await live(task)
+        try await record(.taskCancelled(task: task, by: by))
+        tell("\(task): cancelled by \(by)")
+    }
+
+    package func checkpointNow(_ task: TaskID, by: String) async throws(CommandError) -> OrderID {
+        let known = try await live(task)
+        guard case .running(let node) = known.state else { throw .conflict("\(task) is \(known.state.name): only a running task can be checkpointed") }
+        if let underway = known.underway { throw .conflict("\(task): a checkpoint is under way already (\(underway.order))") }
+        let plan = schedules[task]?.standing.order ?? CheckpointOrder(codec: .zstd, replication: 1)
+        do throws(LedgerError) {
+            let id = DecisionID("d" + padded(Int(try await ledger.nextDecisionNumber())))
+            let decision = Decision(
+                id: id, at: time.now(), kind: .checkpoint, task: task, node: node, mode: .enforce, sla: known.submission.version, policy: nil,
+                models: configuration.version, inputs: [], alternatives: [], chosen: nil, binding: nil, rules: [],
+                sentence: "\(task): checkpoint now, because \(by) asked for it.",
+                steps: [.checkpoint(task: task, node: node, epoch: known.epoch, plan)])
+            try await ledger.record([decision])
+            let order = Settlement.order(for: id)
+            try await note(.checkpointOrdered(task: task, epoch: known.epoch, node: node, order: order, plan, decision: id))
+            tell(decision.sentence)
+            return order
+        } catch { throw .failed("\(error)") }
+    }
+
+    package func restore(_ task: TaskID, by: String) async throws(CommandError) {
+        let known = try await live(task)
+        guard case .running = known.state else { throw .conflict("\(task) is \(known.state.name): only a running task can be taken back") }
+        guard let newest = known.newestCommitted else { throw .conflict("\(task) has no committed checkpoint to be taken back to") }
+        try await record(.restoreAsked(task: task, by: by))
+        tell("\(task): taken back to \(newest.id), as \(by) asked")
+    }
+
+    package func health() async -> ManagerHealth { await healthNow() }
+
+    private func live(_ task: TaskID) async throws(CommandError) -> TaskKnowledge {
+        guard let known = await chronicle.knowledge.tasks[task] else { throw .notFound("no task \(task)") }
+        guard !known.state.isFinal else { throw .conflict("\(task) is \(known.state.name) already") }
+        return known
+    }
+
+    private func record(_ event: Event) async throws(CommandError) {
+        do throws(LedgerError) { try await note(event) } catch { throw .failed("\(error)") }
+    }
+}
+
+extension Preference {
+    /// For people: the name, or that the prices are the owner's own.
+    package var name: String {
+        switch self {
+        case .named(let name): name
+        case .prices: "prices of its own"
+        }
+    }
+}

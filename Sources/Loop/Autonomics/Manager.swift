@@ -1,0 +1,237 @@
+import Analysis
+import CheckpointEngine
+import Execution
+import Knowledge
+import Planning
+import Ports
+import Vocabulary
+
+/// Where policies come from, and that they change while the manager runs.
+package protocol PolicySource: Sendable {
+    /// What has changed since the last call; each document is whole and valid, or rejected with its problems.
+    func changes() async -> [PolicyChange]
+}
+
+package enum PolicyChange: Hashable, Sendable {
+    case loaded(CheckpointPolicy, version: DocumentVersion)
+    case rejected(name: String, problems: [String])
+}
+
+/// The autonomic manager: monitor, analyse, plan, execute, over knowledge. Source: Kephart & Chess, The vision of autonomic computing, 2003.
+package actor Manager {
+    let configuration: Configuration
+    let chronicle: Chronicle
+    let ledger: any Ledger
+    let store: any CheckpointStore
+    let execution: StepExecution
+    let policies: any PolicySource
+    let time: any TimeSource
+    private let log: @Sendable (String) -> Void
+    private let startedAt: Timestamp
+
+    private var heartbeats: [NodeID: LiveView.Heartbeats] = [:]
+    var reports: [NodeID: NodeReport] = [:]
+    var schedules: [TaskID: Schedule] = [:]
+    private var prunes: [TaskID: [CheckpointID]] = [:]
+    private var cycles: Int64 = 0
+    private var lastCycleAt: Timestamp?
+
+    package struct Configuration: Sendable {
+        package var fleet: Fleet
+        package var version: String
+        package var cycle: Seconds
+        /// Reads a declaration; all of its problems at once as `.invalid`.
+        package var readSLA: @Sendable (_ text: String, _ file: String) throws(CommandError) -> (TaskSLA, DocumentVersion)
+        package init(
+            fleet: Fleet, version: String, cycle: Seconds,
+            readSLA: @escaping @Sendable (_ text: String, _ file: String) throws(CommandError) -> (TaskSLA, DocumentVersion)
+        ) {
+            self.fleet = fleet
+            self.version = version
+            self.cycle = cycle
+            self.readSLA = readSLA
+        }
+    }
+
+    package init(
+        configuration: Configuration, ledger: any Ledger, store: any CheckpointStore, fence: any Fence, policies: any PolicySource,
+        time: any TimeSource, log: @escaping @Sendable (String) -> Void
+    ) {
+        self.configuration = configuration
+        self.ledger = ledger
+        self.store = store
+        self.policies = policies
+        self.time = time
+        self.log = log
+        chronicle = Chronicle(ledger: ledger)
+        execution = StepExecution(catalog: CheckpointCatalog(store: store, time: time), fence: fence, fleet: configuration.fleet, time: time)
+        startedAt = time.now()
+    }
+
+    /// Recalls what the ledger holds; to be called once, before anything else.
+    package func begin() async throws(LedgerError) {
+        try await chronicle.recall()
+        try await note(.managerStarted(version: configuration.version))
+        try await loadPolicies()
+        try await settle(await chronicle.knowledge.checkpoints.map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
+    }
+
+    package func run() async throws {
+        while !Task.isCancelled {
+            do { try await runOnce() } catch let error as LedgerError where error.isRetryable { log("this cycle is lost: \(error)") }
+            try await time.sleep(for: configuration.cycle)
+        }
+    }
+
+    /// One turn of the loop, from observed state.
+    package func runOnce() async throws {
+        try await monitor()
+        let known = await chronicle.knowledge
+        let findings = Analysis.assess(known, live: view(), fleet: configuration.fleet, schedules: schedules)
+        try await noteStandings(findings, known)
+        let plan = Planning.plan(
+            known, findings: findings, fleet: configuration.fleet, schedules: schedules, nextDecision: try await ledger.nextDecisionNumber())
+        try await ledger.record(plan.decisions)
+        schedules = plan.schedules
+        for decision in plan.decisions { try await carryOut(decision, findings) }
+        cycles += 1
+        lastCycleAt = time.now()
+    }
+
+    // MARK: Monitor
+
+    private func monitor() async throws(LedgerError) {
+        try await loadPolicies()
+        // The store is asked every tenth cycle: its answer costs it something.
+        if cycles % 10 == 0 {
+            let health = await store.health()
+            let before = await chronicle.knowledge.store
+            if before?.reachable != health.reachable || before?.liveHosts != health.liveHosts || before?.detail != health.detail {
+                try await note(.storeHealthChanged(health))
+            }
+        }
+    }
+
+    private func loadPolicies() async throws(LedgerError) {
+        for change in await policies.changes() {
+            switch change {
+            case .loaded(let policy, let version):
+                guard await chronicle.knowledge.policies[policy.name]?.version != version else { continue }
+                log("policy \(policy.name) is in force (\(version.digest.prefix(19)))")
+                try await note(.policyLoaded(policy, version: version))
+            case .rejected(let name, let problems):
+                log("policy file \(name) is not valid; what was in force stays in force:\n\(problems.joined(separator: "\n"))")
+                try await note(.policyRejected(name: name, problems: problems))
+            }
+        }
+    }
+
+    private func view() -> LiveView {
+        var observations: [TaskID: TaskObservation] = [:]
+        for report in reports.values {
+            for seen in report.tasks where seen.epoch >= observations[seen.task]?.epoch ?? .first { observations[seen.task] = seen }
+        }
+        return LiveView(now: time.now(), managerSince: startedAt, heartbeats: heartbeats, observations: observations)
+    }
+
+    private func noteStandings(_ findings: Findings, _ known: Knowledge) async throws(LedgerError) {
+        for finding in findings.nodes {
+            switch (known.nodes[finding.node]?.standing, finding.standing) {
+            case (.trusted, .suspected):
+                log("node \(finding.node) is silent for \(rounded(finding.silentSeconds)) s (phi \(rounded(Seconds(finding.phi)))): suspected")
+                try await note(.nodeSuspected(node: finding.node, phi: finding.phi, silentSeconds: finding.silentSeconds))
+            case (.suspected, .trusted): try await note(.nodeTrusted(node: finding.node))
+            default: break
+            }
+        }
+    }
+
+    // MARK: Execute
+
+    private func carryOut(_ decision: Decision, _ findings: Findings) async throws(LedgerError) {
+        if decision.kind != .prune { log(decision.sentence) }
+        guard decision.mode == .enforce else { return }
+        for step in decision.steps {
+            if case .prune(let task, _, _, let keep) = step { prunes[task] = keep }
+            let outcome = await execution.carryOut(step, of: decision, findings: findings, knowledge: await chronicle.knowledge, reports: reports)
+            try await settle(try await chronicle.append(outcome.events))
+            if let trouble = outcome.trouble {
+                log(trouble)
+                return
+            }
+        }
+    }
+
+    func note(_ event: Event) async throws(LedgerError) {
+        try await chronicle.append([EventRecord(at: time.now(), source: .manager, event: event)])
+    }
+
+    /// Puts what came true beside what was predicted.
+    func settle(_ appended: [EventRecord]) async throws(LedgerError) {
+        let known = await chronicle.knowledge
+        for record in appended {
+            guard let subject = Settlement.subject(of: record) else { continue }
+            let decision: Decision?
+            switch subject {
+            case .decision(let id): decision = try await ledger.decision(id)
+            case .newest(let kind, let task):
+                decision = try await ledger.decisions(DecisionQuery(task: task, kinds: [kind], newestFirst: true, limit: 1)).first
+            }
+            guard let decision, try await ledger.outcomes(of: decision.id).isEmpty else { continue }
+            try await ledger.record(Settlement.outcomes(of: decision, record, knowledge: known))
+        }
+    }
+
+    func tell(_ text: String) { log(text) }
+
+    // MARK: The agents' side
+
+    func hear(_ report: NodeReport) async throws(LedgerError) -> NodeOrders {
+        let now = time.now()
+        let known = await chronicle.knowledge.nodes[report.node]
+        if known?.incarnation != report.incarnation || known?.standing == .lost {
+            log("node \(report.node) is here: \(report.capabilities.driver) \(report.capabilities.version), \(report.capabilities.acceleration.rawValue)")
+            heartbeats[report.node] = nil
+            try await note(.nodeJoined(node: report.node, incarnation: report.incarnation, hypervisor: report.capabilities))
+        }
+        heartbeats[report.node, default: LiveView.Heartbeats(first: now)].heard(at: now)
+        reports[report.node] = report
+        let appended = try await chronicle.append(report.events)
+        for record in appended { tellOf(record.event) }
+        try await settle(appended)
+        var acknowledged: Int64 = 0
+        for case .agent(_, _, let number) in report.events.map(\.source) { acknowledged = max(acknowledged, number) }
+        let orders = Orders.inForce(for: report, knowledge: await chronicle.knowledge, prunes: prunes)
+        return NodeOrders(
+            acknowledged: acknowledged, orders: orders, standing: schedules.values.filter { $0.node == report.node }.map(\.standing))
+    }
+
+    private func tellOf(_ event: Event) {
+        switch event {
+        case .checkpointCommitted(let checkpoint):
+            log(
+                "\(checkpoint.task): checkpoint \(checkpoint.id) is safe: stopped \(rounded(checkpoint.stopSeconds)) s, "
+                    + "\(rounded(Seconds(checkpoint.sentBytes.mebibytes))) MiB sent, \(rounded(checkpoint.latencySeconds)) s in all")
+        case .taskResumed(let resumption):
+            log("\(resumption.task): runs again on \(resumption.node) from \(resumption.checkpoint?.rawValue ?? "its beginning")")
+        case .taskFinished(let task, _, let node, let result): log("\(task): finished on \(node) with \(result)")
+        case .taskFailed(let task, _, let node, let reason): log("\(task): failed on \(node): \(reason)")
+        case .checkpointFailed(let task, _, let checkpoint, _, _, let reason): log("\(task): checkpoint \(checkpoint) failed: \(reason)")
+        case .orderFailed(let order, let node, _, let reason): log("node \(node) could not carry out \(order): \(reason)")
+        case .taskRefused(let task, _, let node, let reason): log("node \(node) could not take \(task): \(reason)")
+        case .staleCommitRefused(let task, let epoch, _, let node): log("\(task): the stale node \(node) was refused a commit in epoch \(epoch)")
+        case .checkpointsPruned(let task, _): prunes[task] = nil
+        default: break
+        }
+    }
+
+    func healthNow() async -> ManagerHealth {
+        let known = await chronicle.knowledge
+        return ManagerHealth(
+            version: configuration.version, startedAt: startedAt, cycles: cycles, lastCycleAt: lastCycleAt, store: known.store,
+            liveTasks: known.liveTasks.count)
+    }
+}
+
+/// For log lines: two decimals.
+func rounded(_ value: Seconds) -> Double { (value.rawValue * 100).rounded() / 100 }

@@ -120,7 +120,6 @@ enum EventTable {
                 case .taskSubmitted(let submission): Subject("taskSubmitted", submission.task)
                 case .taskCancelled(let task, _): Subject("taskCancelled", task)
                 case .restoreAsked(let task, _): Subject("restoreAsked", task)
-                case .restoreAsked(let task, _): Subject("restoreAsked", task)
                 case .epochRaised(let task, _, _, _): Subject("epochRaised", task)
                 case .taskPlaced(let task, _, _): Subject("taskPlaced", task)
                 case .taskStarted(let task, _, _): Subject("taskStarted", task)

@@ -76,6 +76,15 @@ package final class SQLiteLedger: Ledger {
         try await onBlockingThread { [path, pool] () throws(LedgerError) in try translating(path, while: .working) { try pool.read(body) } }
     }
 
+    /// A setting of the connection that writes.
+    func pragma(_ name: String) async throws(LedgerError) -> String {
+        try await onBlockingThread { [path, pool] () throws(LedgerError) in
+            try translating(path, while: .working) {
+                try pool.writeWithoutTransaction { try String.fetchOne($0, sql: "PRAGMA \(name)") ?? "" }
+            }
+        }
+    }
+
     // MARK: Events
 
     package func append(_ events: [EventRecord]) async throws(LedgerError) -> [EventRecord] {

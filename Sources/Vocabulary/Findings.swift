@@ -94,9 +94,12 @@ package struct TaskFinding: Hashable, Sendable, Codable {
     /// Expected finish if the plan in force goes on.
     package var forecast: FinishForecast?
     package var timeToDeadlineSeconds: Seconds?
+    /// Its node still shows a guest of this epoch.
+    package var isObservedRunning: Bool
     package init(
         task: TaskID, node: NodeID?, epoch: Epoch, progress: Double, speed: Estimate, workLeftSeconds: Estimate, exposedSeconds: Seconds,
-        sinceCaptureSeconds: Seconds, costs: [CheckpointCosts], failureRate: RateEstimate, forecast: FinishForecast?, timeToDeadlineSeconds: Seconds?
+        sinceCaptureSeconds: Seconds, costs: [CheckpointCosts], failureRate: RateEstimate, forecast: FinishForecast?, timeToDeadlineSeconds: Seconds?,
+        isObservedRunning: Bool
     ) {
         self.task = task
         self.node = node
@@ -110,6 +113,7 @@ package struct TaskFinding: Hashable, Sendable, Codable {
         self.failureRate = failureRate
         self.forecast = forecast
         self.timeToDeadlineSeconds = timeToDeadlineSeconds
+        self.isObservedRunning = isObservedRunning
     }
 }
 

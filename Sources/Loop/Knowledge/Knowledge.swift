@@ -71,6 +71,8 @@ package struct NodeKnowledge: Hashable, Sendable {
     package internal(set) var standing: NodeFinding.Standing = .unknown
     package internal(set) var failures = 0
     package internal(set) var lastLostAt: Timestamp?
+    /// How long it had been silent when it was declared lost.
+    package internal(set) var lastSilence = Seconds.zero
     package internal(set) var fencedAt: Timestamp?
     /// Time observed alive in lives that have ended.
     private var endedExposure = Seconds.zero
@@ -101,5 +103,12 @@ package struct NodeKnowledge: Hashable, Sendable {
         standing = .lost
         failures += 1
         lastLostAt = time
+        lastSilence = silent
+    }
+
+    /// Lost, and made harmless since.
+    package var isFenced: Bool {
+        guard standing == .lost, let lastLostAt, let fencedAt else { return false }
+        return fencedAt >= lastLostAt
     }
 }

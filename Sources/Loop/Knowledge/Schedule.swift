@@ -7,11 +7,36 @@ package struct Schedule: Hashable, Sendable {
     package var node: NodeID
     package var standing: StandingPlan
     package var predicted: CheckpointCosts?
-    package init(decision: DecisionID, decidedAt: Timestamp, node: NodeID, standing: StandingPlan, predicted: CheckpointCosts?) {
+    /// Under which documents and limits; another basis is another decision.
+    package var basis: Basis
+    /// In Audit mode, when a checkpoint was last decided that nobody took.
+    package var lastAuditedAt: Timestamp?
+
+    package struct Basis: Hashable, Sendable {
+        package var mode: CheckpointPolicy.Mode
+        package var sla: DocumentVersion
+        package var policy: DocumentVersion
+        package var rules: [String]
+        package var binding: String?
+        package init(mode: CheckpointPolicy.Mode, sla: DocumentVersion, policy: DocumentVersion, rules: [String], binding: String?) {
+            self.mode = mode
+            self.sla = sla
+            self.policy = policy
+            self.rules = rules
+            self.binding = binding
+        }
+    }
+
+    package init(
+        decision: DecisionID, decidedAt: Timestamp, node: NodeID, standing: StandingPlan, predicted: CheckpointCosts?, basis: Basis,
+        lastAuditedAt: Timestamp? = nil
+    ) {
         self.decision = decision
         self.decidedAt = decidedAt
         self.node = node
         self.standing = standing
         self.predicted = predicted
+        self.basis = basis
+        self.lastAuditedAt = lastAuditedAt
     }
 }

@@ -57,6 +57,8 @@ package struct TaskKnowledge: Hashable, Sendable {
         package var at: Timestamp
         package var epoch: Epoch
         package var cause: Cause
+        /// Progress that there was to fall back to, 0 to 1.
+        package var resumableProgress: Double
     }
 
     package let submission: TaskSubmission
@@ -74,7 +76,7 @@ package struct TaskKnowledge: Hashable, Sendable {
     package private(set) var lastCapture: Capture?
     package private(set) var interruptions: [Interruption] = []
     package private(set) var failedCheckpointsInARow = 0
-    package private(set) var lastCheckpointFailure: String?
+    package private(set) var lastCheckpointFailure: CheckpointFailure?
     package private(set) var lastRefusal: Refusal?
     package private(set) var endedAt: Timestamp?
     package private(set) var highestProgress = 0.0
@@ -84,6 +86,10 @@ package struct TaskKnowledge: Hashable, Sendable {
     package struct Capture: Hashable, Sendable {
         package var at: Timestamp
         package var progress: Double?
+    }
+    package struct CheckpointFailure: Hashable, Sendable {
+        package var at: Timestamp
+        package var reason: String
     }
     package struct Refusal: Hashable, Sendable {
         package var at: Timestamp
@@ -103,6 +109,8 @@ package struct TaskKnowledge: Hashable, Sendable {
     }
     package var deadline: Timestamp? { sla.deadline?.time(submitted: submission.submittedAt) }
     package var newestCommitted: CheckpointRecord? { committed.last }
+    /// Progress that a failure now would fall back to, 0 to 1.
+    package var resumableProgress: Double { newestCommitted?.progress ?? 0 }
 
     // Everything with an epoch counts only in the epoch in force.
     mutating func fold(_ record: EventRecord) {
@@ -129,12 +137,14 @@ package struct TaskKnowledge: Hashable, Sendable {
             highestProgress = max(highestProgress, sample.fraction)
         case .taskFinished(_, let epoch, _, let result) where epoch == self.epoch: end(.finished(result: result), at: record.at)
         case .taskFailed(_, let epoch, let node, let reason) where epoch == self.epoch:
-            interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .task(reason: reason)))
+            // An agent that starts again says it again.
+            guard case .running = state else { return }
+            interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .task(reason: reason), resumableProgress: resumableProgress))
             underway = nil
             state = .interrupted(node)
         case .restoreAsked:
             guard case .running(let node) = state else { return }
-            interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .asked))
+            interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .asked, resumableProgress: resumableProgress))
             underway = nil
             state = .interrupted(node)
         case .taskCancelled: end(.cancelled, at: record.at)
@@ -156,7 +166,7 @@ package struct TaskKnowledge: Hashable, Sendable {
             if underway?.order == checkpoint.order { underway = nil }
         case .checkpointFailed(_, let epoch, _, _, let order, let reason) where epoch == self.epoch:
             failedCheckpointsInARow += 1
-            lastCheckpointFailure = reason
+            lastCheckpointFailure = CheckpointFailure(at: record.at, reason: reason)
             if underway?.order == order { underway = nil }
         case .checkpointsPruned(_, let gone): committed.removeAll { gone.contains($0.id) }
         default: break
@@ -182,7 +192,7 @@ package struct TaskKnowledge: Hashable, Sendable {
     /// An epoch that ends without the guest's own failure ended with its node's.
     private mutating func interrupt(at time: Timestamp) {
         switch state {
-        case .running, .placed, .resuming: interruptions.append(Interruption(at: time, epoch: epoch, cause: .node))
+        case .running, .placed, .resuming: interruptions.append(Interruption(at: time, epoch: epoch, cause: .node, resumableProgress: resumableProgress))
         case .interrupted, .submitted, .finished, .givenUp, .cancelled: break
         }
         underway = nil

@@ -1,0 +1,65 @@
+import Knowledge
+import PlanningModel
+import Vocabulary
+
+/// Whether a node is there, and how often its kind fails.
+struct NodeAssessment {
+    let fleet: Fleet
+    let knowledge: Knowledge
+    let live: LiveView
+
+    func finding(of node: Fleet.Node) -> NodeFinding {
+        let known = knowledge.nodes[node.id]
+        let (phi, silent) = suspicion(of: node.id)
+        let standing: NodeFinding.Standing =
+            switch known?.standing {
+            case nil, .unknown: .unknown
+            // Until it joins again, whatever is heard.
+            case .lost: .lost
+            case .trusted, .suspected: phi >= fleet.defaults.lostPhi ? .lost : phi >= fleet.defaults.suspectPhi ? .suspected : .trusted
+            }
+        return NodeFinding(node: node.id, standing: standing, phi: phi, silentSeconds: silent, failureRate: failureRate(of: node.nodeClass))
+    }
+
+    /// The detector for a fleet's heartbeat: half a heartbeat (at least half a second) of deviation is always assumed, and two missed
+    /// heartbeats cause no suspicion, so that a busy machine raises no alarm. At one heartbeat a second, φ = 8 is reached after some 6 s.
+    static func detector(_ defaults: Fleet.Defaults) -> PhiAccrual {
+        let heartbeat = defaults.heartbeatSeconds.rawValue
+        return PhiAccrual(expectedIntervalSeconds: heartbeat, minimumDeviationSeconds: max(0.5, heartbeat / 2), acceptablePauseSeconds: 2 * heartbeat)
+    }
+
+    /// How long it takes to declare a node lost.
+    static func detection(_ defaults: Fleet.Defaults) -> Seconds {
+        Seconds(detector(defaults).silenceSeconds(reaching: max(0.302, defaults.lostPhi)))
+    }
+
+    private func suspicion(of node: NodeID) -> (phi: Double, silent: Seconds) {
+        var detector = Self.detector(fleet.defaults)
+        guard let heard = live.heartbeats[node] else {
+            // The manager has just started: it was its own absence, not the node's. Three heartbeats of grace.
+            detector.heartbeat(atSeconds: live.managerSince.rawValue + 3 * fleet.defaults.heartbeatSeconds.rawValue)
+            return (detector.phi(atSeconds: live.now.rawValue), max(.zero, live.now - live.managerSince))
+        }
+        var time = heard.last.rawValue - heard.intervals.reduce(0) { $0 + $1.rawValue }
+        detector.heartbeat(atSeconds: time)
+        for interval in heard.intervals {
+            time += interval.rawValue
+            detector.heartbeat(atSeconds: time)
+        }
+        return (detector.phi(atSeconds: live.now.rawValue), max(.zero, live.now - heard.last))
+    }
+
+    /// Posterior of the class: every node of a kind teaches about the others.
+    private func failureRate(of nodeClass: String) -> RateEstimate {
+        var rate = FailureRate(
+            expectedMTBFSeconds: fleet.defaults.priorMTBFSeconds.rawValue, pseudoFailures: fleet.defaults.priorWeight)
+        for node in fleet.nodes where node.nodeClass == nodeClass {
+            guard let known = knowledge.nodes[node.id] else { continue }
+            rate.observe(failures: known.failures, exposureSeconds: known.exposure(at: live.now).rawValue)
+        }
+        let interval = rate.credibleInterval(0.9)
+        return RateEstimate(
+            perSecond: rate.meanPerSecond, standardError: rate.standardErrorPerSecond, lowPerSecond: interval.lowPerSecond,
+            highPerSecond: interval.highPerSecond, failures: rate.failures, exposureSeconds: Seconds(rate.exposureSeconds))
+    }
+}

@@ -1,0 +1,202 @@
+import CheckpointEngine
+import Execution
+import Monitoring
+import Ports
+import Vocabulary
+
+/// One node's agent: watches the tasks here, tells the manager with every heartbeat, carries out its orders, and goes on with the
+/// standing plans when the manager is away.
+package actor NodeAgent {
+    package struct Configuration: Sendable {
+        package var node: NodeID
+        package var incarnation: Incarnation
+        package var process: ProcessIdentity
+        package var heartbeat: Seconds
+        /// How long a sample waits until it is worth an event, seconds.
+        package var sampleInterval: Seconds
+        /// Without an answer for this long, the manager counts as away.
+        package var patience: Seconds
+        package init(
+            node: NodeID, incarnation: Incarnation, process: ProcessIdentity, heartbeat: Seconds, sampleInterval: Seconds = Seconds(5),
+            patience: Seconds = Seconds(10)
+        ) {
+            self.node = node
+            self.incarnation = incarnation
+            self.process = process
+            self.heartbeat = heartbeat
+            self.sampleInterval = sampleInterval
+            self.patience = patience
+        }
+    }
+
+    private let configuration: Configuration
+    private let link: any ManagerLink
+    private let engine: CheckpointEngine
+    private let hypervisor: any Hypervisor
+    private let journal: any EventJournal
+    private let runner: OrderRunner
+    private let time: any TimeSource
+    private let log: @Sendable (String) -> Void
+
+    private var watches: [TaskID: Watch] = [:]
+    /// Orders under way, one a task; a stop may overtake a checkpoint.
+    private var underway: [TaskID: OrderID] = [:]
+    private var stopping: Set<TaskID> = []
+    private var standing: [TaskID: StandingPlan] = [:]
+    private var lastAnswer: Timestamp
+    private var isAway = false
+
+    /// What is watched of one task.
+    private struct Watch {
+        var sensor: TaskSensor
+        var sample: ProgressSample?
+        var end: TaskSensor.End?
+        var sampledAt: Timestamp?
+        var lastCheckpointAt: Timestamp
+    }
+
+    package init(
+        configuration: Configuration, link: any ManagerLink, engine: CheckpointEngine, hypervisor: any Hypervisor, journal: any EventJournal,
+        time: any TimeSource, log: @escaping @Sendable (String) -> Void
+    ) {
+        self.configuration = configuration
+        self.link = link
+        self.engine = engine
+        self.hypervisor = hypervisor
+        self.journal = journal
+        self.time = time
+        self.log = log
+        runner = OrderRunner(engine: engine, journal: journal, node: configuration.node, time: time)
+        lastAnswer = time.now()
+    }
+
+    package func run() async throws {
+        while !Task.isCancelled {
+            do { try await runOnce() } catch let error as LedgerError where error.isRetryable { log("this heartbeat is lost: \(error)") }
+            try await time.sleep(for: configuration.heartbeat)
+        }
+    }
+
+    package func runOnce() async throws {
+        let guests = try await look()
+        let report = NodeReport(
+            node: configuration.node, incarnation: configuration.incarnation, capabilities: try await hypervisor.capabilities(),
+            process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
+            events: try await journal.pending(limit: 500))
+        do throws(LinkError) {
+            let orders = try await link.exchange(report)
+            try await journal.acknowledge(through: orders.acknowledged)
+            answered(orders)
+        } catch let error {
+            await unanswered(error)
+        }
+    }
+
+    // MARK: Watching
+
+    /// - Returns: the guests' processes.
+    private func look() async throws -> [ProcessIdentity] {
+        let here = try await engine.tasks()
+        for gone in watches.keys where !here.contains(where: { $0.submission.task == gone }) { watches[gone] = nil }
+        var guests: [ProcessIdentity] = []
+        for task in here {
+            let id = task.submission.task
+            let status = try await hypervisor.status(task.domain)
+            if let process = status?.process { guests.append(process) }
+            // Between a start and its end the domain may come and go.
+            if underway[id] != nil && status == nil { continue }
+            try await look(at: task, status)
+        }
+        return guests
+    }
+
+    private func look(at task: LocalTask, _ status: DomainStatus?) async throws {
+        let id = task.submission.task
+        let now = time.now()
+        var watch =
+            watches[id].flatMap { $0.sensor.epoch == task.epoch ? $0 : nil }
+            ?? Watch(
+                sensor: TaskSensor(
+                    task: id, epoch: task.epoch, node: configuration.node, source: task.submission.sla.progress,
+                    work: task.submission.sla.task.workSeconds, console: task.console, fraction: task.progressAtStart),
+                lastCheckpointAt: now)
+        guard watch.end == nil else { return }
+        let seen = try watch.sensor.look(status: status, at: now)
+        watch.sample = seen.sample
+        if seen.end != nil || watch.sampledAt.map({ now - $0 >= configuration.sampleInterval }) ?? true {
+            watch.sampledAt = now
+            try await journal.write(.progressSeen(seen.sample), at: now)
+        }
+        watch.end = seen.end
+        watches[id] = watch
+        switch seen.end {
+        case .finished(let result):
+            try await journal.write(.taskFinished(task: id, epoch: task.epoch, node: configuration.node, result: result), at: now)
+            log("\(id) has finished with \(result)")
+        case .failed(let reason):
+            try await journal.write(.taskFailed(task: id, epoch: task.epoch, node: configuration.node, reason: reason), at: now)
+            log("\(id) has failed: \(reason)")
+        case nil: break
+        }
+    }
+
+    private func observations() -> [TaskObservation] {
+        watches.map { id, watch in
+            let state: TaskObservation.State =
+                switch watch.end {
+                case .finished: .finished
+                case .failed: .failed
+                case nil: .running
+                }
+            return TaskObservation(task: id, epoch: watch.sensor.epoch, state: state, sample: watch.sample, checkpointing: nil)
+        }
+    }
+
+    // MARK: Orders
+
+    private func answered(_ orders: NodeOrders) {
+        lastAnswer = time.now()
+        if isAway { log("the manager is back") }
+        isAway = false
+        standing = Dictionary(orders.standing.map { ($0.task, $0) }, uniquingKeysWith: { $1 })
+        for order in orders.orders { begin(order) }
+    }
+
+    private func unanswered(_ error: LinkError) async {
+        let silent = time.now() - lastAnswer
+        if !isAway, silent >= configuration.patience {
+            isAway = true
+            log("\(error); going on with the standing plans")
+        }
+        guard isAway else { return }
+        for plan in standing.values {
+            guard let interval = plan.intervalSeconds, let watch = watches[plan.task], watch.end == nil, watch.sensor.epoch == plan.epoch,
+                time.now() - watch.lastCheckpointAt >= interval
+            else { continue }
+            let id = OrderID("standing-\(plan.task)-\(Int64(time.now().rawValue))")
+            begin(Order(id: id, task: plan.task, epoch: plan.epoch, action: .checkpoint(plan.order)))
+        }
+    }
+
+    /// Starts an order unless one for its task is under way; it comes again with the next heartbeat.
+    private func begin(_ order: Order) {
+        if case .stop = order.action {
+            guard stopping.insert(order.task).inserted else { return }
+        } else {
+            guard underway[order.task] == nil, !stopping.contains(order.task) else { return }
+            underway[order.task] = order.id
+        }
+        if case .checkpoint = order.action { watches[order.task]?.lastCheckpointAt = time.now() }
+        Task {
+            do { try await runner.carryOut(order, progress: { await self.progress(of: order.task) }) } catch { log("\(order.id): \(error)") }
+            ended(order)
+        }
+    }
+
+    private func ended(_ order: Order) {
+        if case .stop = order.action { stopping.remove(order.task) } else if underway[order.task] == order.id { underway[order.task] = nil }
+    }
+
+    /// Read afresh from the console, so that a checkpoint carries the progress of its instant.
+    private func progress(of task: TaskID) async -> Double? { watches[task]?.sample?.fraction }
+}

@@ -11,6 +11,8 @@ package struct Schedule: Hashable, Sendable {
     package var basis: Basis
     /// In Audit mode, when a checkpoint was last decided that nobody took.
     package var lastAuditedAt: Timestamp?
+    /// The newest of the checkpoints that pruning was last decided to keep.
+    package var prunedTo: CheckpointID?
 
     package struct Basis: Hashable, Sendable {
         package var mode: CheckpointPolicy.Mode
@@ -29,7 +31,7 @@ package struct Schedule: Hashable, Sendable {
 
     package init(
         decision: DecisionID, decidedAt: Timestamp, node: NodeID, standing: StandingPlan, predicted: CheckpointCosts?, basis: Basis,
-        lastAuditedAt: Timestamp? = nil
+        lastAuditedAt: Timestamp? = nil, prunedTo: CheckpointID? = nil
     ) {
         self.decision = decision
         self.decidedAt = decidedAt
@@ -38,5 +40,6 @@ package struct Schedule: Hashable, Sendable {
         self.predicted = predicted
         self.basis = basis
         self.lastAuditedAt = lastAuditedAt
+        self.prunedTo = prunedTo
     }
 }

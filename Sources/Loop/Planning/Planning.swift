@@ -1,5 +1,6 @@
 import Analysis
 import Knowledge
+import PlanningModel
 import Vocabulary
 
 /// What is to be done now, each decision with its reasons.
@@ -14,11 +15,71 @@ package struct Plan: Hashable, Sendable {
     }
 }
 
-/// Pure: no clock, no I/O; decisions are numbered from `nextDecision`.
+/// Pure: no clock, no I/O; decisions are numbered from `nextDecision`. The same input gives the same plan, and a plan that was carried
+/// out gives an empty next one.
 package enum Planning {
+    /// Version of what is computed here, kept with each decision.
+    package static let models = "1"
+
     package static func plan(
         _ knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64
     ) -> Plan {
-        Plan(decisions: [], schedules: schedules)
+        var draft = Draft(knowledge: knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: nextDecision)
+        draft.declareNodesLost()
+        for task in knowledge.liveTasks {
+            switch task.state {
+            case .submitted: draft.place(task)
+            case .placed(let node), .resuming(let node, _):
+                if draft.isFenced(node) { draft.resume(task, from: node) }
+            case .interrupted(let node): draft.recover(task, on: node)
+            case .running(let node):
+                if draft.isFenced(node) { draft.resume(task, from: node) } else { draft.schedule(task, on: node) }
+            case .finished, .givenUp, .cancelled: break
+            }
+            draft.prune(task)
+        }
+        return Plan(decisions: draft.decisions, schedules: draft.nextSchedules)
+    }
+}
+
+/// A plan in the making: what each part of planning reads, and adds to.
+struct Draft {
+    let knowledge: Knowledge
+    let findings: Findings
+    let fleet: Fleet
+    let schedules: [TaskID: Schedule]
+    private(set) var decisions: [Decision] = []
+    var nextSchedules: [TaskID: Schedule] = [:]
+    /// Tasks that this plan sends to a node, on top of those that are there.
+    var arriving: [NodeID: Int] = [:]
+    private var number: Int64
+
+    init(knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64) {
+        self.knowledge = knowledge
+        self.findings = findings
+        self.fleet = fleet
+        self.schedules = schedules
+        number = nextDecision
+    }
+
+    func finding(of node: NodeID) -> NodeFinding? { findings.nodes.first { $0.node == node } }
+    func finding(of task: TaskID) -> TaskFinding? { findings.tasks.first { $0.task == task } }
+    func isFenced(_ node: NodeID) -> Bool { knowledge.nodes[node]?.isFenced ?? false }
+
+    /// Records a decision.
+    @discardableResult
+    mutating func decide(
+        _ kind: Decision.Kind, task: TaskKnowledge? = nil, node: NodeID? = nil, mode: CheckpointPolicy.Mode = .enforce, policy: DocumentVersion? = nil,
+        inputs: [DecisionInput] = [], alternatives: [Alternative] = [], chosen: Int? = nil, binding: String? = nil, rules: [String] = [],
+        _ sentence: String, steps: (DecisionID) -> [PlanStep]
+    ) -> DecisionID {
+        let id = DecisionID("d" + padded(Int(number)))
+        number += 1
+        decisions.append(
+            Decision(
+                id: id, at: findings.at, kind: kind, task: task?.id, node: node, mode: mode, sla: task?.submission.version, policy: policy,
+                models: Planning.models, inputs: inputs, alternatives: alternatives, chosen: chosen, binding: binding, rules: rules, sentence: sentence,
+                steps: steps(id)))
+        return id
     }
 }

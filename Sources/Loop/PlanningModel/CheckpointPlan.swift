@@ -174,4 +174,7 @@ package struct CheckpointPlan: Hashable, Sendable {
 
     /// The time from now to the end.
     package var finish: FinishTimeDistribution { FinishTimeDistribution([first, middle, last]) }
+
+    /// The same, cheaper and rougher, for the search.
+    var roughFinish: FinishTimeDistribution { FinishTimeDistribution(roughly: [first, middle, last]) }
 }

@@ -56,7 +56,7 @@ package struct CostObjective: Hashable, Sendable {
     /// the rate λ all the time, so λ·E[T] of them fetch a checkpoint (by Wald's equation).
     private func sentBytes(_ plan: CheckpointPlan, _ option: CheckpointOption) -> Double {
         let rate = outlook.failureRatePerSecond
-        let uploads = Segment.anewMean(min(rate * max(0, option.latencySeconds - option.stopSeconds), 250))
+        let uploads = Cumulants.anewMean(min(rate * max(0, option.latencySeconds - option.stopSeconds), 250))
         return plan.checkpoints * option.sentBytes * option.replication * uploads + rate * plan.expectedSeconds * option.fetchedBytes
     }
 
@@ -187,7 +187,7 @@ package struct CostObjective: Hashable, Sendable {
     private func relaxedMinimum(_ option: CheckpointOption, from low: Double, to high: Double) -> Double {
         Search.minimum(from: low, to: high) { interval in
             let plan = CheckpointPlan(relaxed: outlook, option: option, intervalSeconds: interval)
-            return terms(plan, option, plan.finish).total
+            return terms(plan, option, plan.roughFinish).total
         }
     }
 }

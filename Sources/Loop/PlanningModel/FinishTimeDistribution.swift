@@ -6,91 +6,172 @@
 
 /// The distribution of the time that a row of segments takes.
 ///
-/// The time is the undisturbed time plus an excess that failures cause. With probability P₀ = e^{−λΣs} there is no
-/// failure and no excess; given that there is one, the excess is taken as a gamma distribution with the mean and the
-/// variance that the segments' moments give it. A normal distribution would be too optimistic in the tail, and any
-/// smooth distribution misses the mass at the undisturbed time, which for short tasks is most of it.
+/// The time is the undisturbed time plus an excess that failures cause. A normal distribution is too optimistic in
+/// its tail, and no single smooth curve fits where a few failures, each with its recovery, put the mass into
+/// separate heaps. So the excess is a mixture over the number n of failed tries, whose probabilities are exact:
+///
+///  - n = 0: nothing, with probability e^{−λΣs};
+///  - n = 1: the recovery plus a cut-off exponential, exactly, unless the recovery fails too (gamma by two moments);
+///  - n ≥ 2: the sum's first three moments, in a shifted gamma distribution; again apart for recoveries that fail;
+///  - above forty expected failures: one shifted gamma distribution by the first three moments of the whole.
+///
+/// Tests compare it with simulation: within 0.01 between 0.5 and 0.999. Mean and variance are exact.
 package struct FinishTimeDistribution: Hashable, Sendable {
     /// The time that no failure makes shorter, seconds.
     package let minimumSeconds: Double
     package let meanSeconds: Double
     package let varianceSquareSeconds: Double
-    /// P₀, that no failure comes.
+    /// That no failure comes.
     package let undisturbedProbability: Double
-    /// Shape and scale (seconds) of the excess given a failure; shape 0 where there cannot be one.
-    let shape: Double
-    let scaleSeconds: Double
+    /// What failures add, each with its probability; together with `undisturbedProbability` they make 1.
+    let parts: [ExcessPart]
 
     package init(_ runs: [SegmentRun]) {
-        var minimum = 0.0
-        var excess = 0.0
-        var variance = 0.0
-        var logUndisturbed = 0.0
-        for run in runs where run.count > 0 {
-            minimum += run.count * run.segment.lengthSeconds
-            excess += run.count * run.segment.expectedExcessSeconds
-            variance += run.count * run.segment.varianceSquareSeconds
-            logUndisturbed += run.count * run.segment.logUndisturbedProbability
-        }
-        self.init(minimumSeconds: minimum, excessSeconds: excess, varianceSquareSeconds: variance, logUndisturbedProbability: logUndisturbed)
+        let total = Total(runs)
+        self.init(total, parts: Self.mixture(total, runs))
+    }
+
+    /// Mass at the undisturbed time and one gamma distribution by two moments: cheap, and good enough to search with.
+    init(roughly runs: [SegmentRun]) {
+        let total = Total(runs)
+        self.init(total, parts: [ExcessPart.gamma(weight: total.disturbed, of: total.excess.given(probability: total.disturbed))])
     }
 
     /// A time that no failure can change.
     package static func certain(seconds: Double) -> FinishTimeDistribution {
-        FinishTimeDistribution(minimumSeconds: seconds, excessSeconds: 0, varianceSquareSeconds: 0, logUndisturbedProbability: 0)
+        FinishTimeDistribution([SegmentRun(Segment(lengthSeconds: seconds, recoverySeconds: 0, failureRatePerSecond: 0))])
     }
 
-    init(minimumSeconds: Double, excessSeconds: Double, varianceSquareSeconds: Double, logUndisturbedProbability: Double) {
-        self.minimumSeconds = minimumSeconds
-        self.meanSeconds = minimumSeconds + excessSeconds
-        self.varianceSquareSeconds = varianceSquareSeconds
-        undisturbedProbability = exp(logUndisturbedProbability)
-        let disturbed = -expm1(logUndisturbedProbability)
-        guard disturbed > 0, excessSeconds > 0 else {
-            shape = 0
-            scaleSeconds = 0
-            return
-        }
-        // E[D | D > 0] and E[D² | D > 0] from those of D, which is 0 with probability P₀.
-        let mean = excessSeconds / disturbed
-        let square = (varianceSquareSeconds + excessSeconds * excessSeconds) / disturbed
-        let spread = max(square - mean * mean, 1e-12 * mean * mean)
-        shape = mean * mean / spread
-        scaleSeconds = spread / mean
+    private init(_ total: Total, parts: [ExcessPart]) {
+        minimumSeconds = total.minimum
+        meanSeconds = total.minimum + total.excess.mean
+        varianceSquareSeconds = total.excess.variance
+        let kept = total.disturbed > 0 ? parts.filter { $0.weight > 0 } : []
+        self.parts = kept
+        undisturbedProbability = kept.isEmpty ? 1 : exp(total.logUndisturbed)
     }
 
     package var standardDeviationSeconds: Double { varianceSquareSeconds.squareRoot() }
 
     /// P(T ≤ seconds).
-    package func probability(by seconds: Double) -> Double {
-        1 - probability(beyond: seconds)
-    }
+    package func probability(by seconds: Double) -> Double { 1 - probability(beyond: seconds) }
 
-    /// P(T > seconds), accurate where it is small.
+    /// P(T > seconds).
     package func probability(beyond seconds: Double) -> Double {
         let over = seconds - minimumSeconds
         if over < 0 { return 1 }
-        if shape == 0 { return 0 }
-        return (1 - undisturbedProbability) * GammaFunction.regularized(shape, over / scaleSeconds).upper
+        return min(1, parts.reduce(0) { $0 + $1.weight * $1.probability(beyond: over) })
     }
 
-    /// The earliest time by which the task has finished with this probability, seconds.
+    /// The earliest time by which the task has finished with this probability (0 to below 1), seconds.
     package func quantile(_ probability: Double) -> Double {
-        if shape == 0 || probability <= undisturbedProbability { return minimumSeconds }
-        let given = (probability - undisturbedProbability) / (1 - undisturbedProbability)
-        return minimumSeconds + scaleSeconds * GammaFunction.inverseLower(shape, given)
+        if parts.isEmpty || probability <= undisturbedProbability { return minimumSeconds }
+        let beyond = 1 - min(probability, 1 - 1e-12)
+        var low = minimumSeconds
+        var high = meanSeconds + 2 * standardDeviationSeconds + 1e-9
+        while self.probability(beyond: high) > beyond, high < 1e300 {
+            low = high
+            high += 2 * (high - minimumSeconds)
+        }
+        // Bisection alternating with the chord: the distribution may be flat between heaps, where the chord alone would crawl.
+        var missLow = self.probability(beyond: low) - beyond
+        var missHigh = self.probability(beyond: high) - beyond
+        for step in 0..<200 where high - low > 1e-9 * high {
+            let chord = low + (high - low) * missLow / (missLow - missHigh)
+            let next = step % 2 == 0 && chord > low && chord < high ? chord : (low + high) / 2
+            let miss = self.probability(beyond: next) - beyond
+            if miss > 0 { (low, missLow) = (next, miss) } else { (high, missHigh) = (next, miss) }
+        }
+        return high
     }
 
     /// E[(T − seconds)⁺]: by how much it is late on average, being early counting as nothing.
     package func expectedLateness(after seconds: Double) -> Double {
         let over = seconds - minimumSeconds
         if over <= 0 { return meanSeconds - seconds }
-        if shape == 0 { return 0 }
-        // E[(G − k)⁺] = αβ·Q(α + 1, k/β) − k·Q(α, k/β), with Q(α + 1, x) = Q(α, x) + x^α e^{−x}/Γ(α + 1).
-        let x = over / scaleSeconds
-        let tail = GammaFunction.regularized(shape, x).upper
-        let density = exp(shape * log(x) - x - GammaFunction.logarithm(shape + 1))
-        let beyond = shape * scaleSeconds * (tail + density) - over * tail
-        return max(0, (1 - undisturbedProbability) * beyond)
+        return parts.reduce(0) { $0 + $1.weight * $1.expectedBeyond(over) }
+    }
+
+    /// Sums over the row.
+    private struct Total {
+        var minimum = 0.0
+        var excess = Cumulants()
+        var logUndisturbed = 0.0
+        var failedTries = 0.0
+        var disturbed: Double { -expm1(logUndisturbed) }
+
+        init(_ runs: [SegmentRun]) {
+            for run in runs where run.count > 0 {
+                let segment = run.segment
+                minimum += run.count * segment.lengthSeconds
+                let excess = Cumulants(
+                    mean: segment.expectedExcessSeconds, variance: segment.varianceSquareSeconds, third: segment.thirdCumulantCubicSeconds)
+                self.excess = self.excess + excess.times(run.count)
+                logUndisturbed += run.count * segment.logUndisturbedProbability
+                failedTries += run.count * segment.expectedFailedTries
+            }
+        }
+    }
+
+    private static func mixture(_ total: Total, _ runs: [SegmentRun]) -> [ExcessPart] {
+        guard total.disturbed > 0 else { return [] }
+        if total.failedTries > 40 || total.logUndisturbed < -600 {
+            return [ExcessPart.shiftedGamma(weight: total.disturbed, of: total.excess)]
+        }
+        // What one failed try costs, by the run it is in; its odds say how likely it is that run's.
+        let kinds = runs.filter { $0.count > 0 && $0.segment.expectedFailedTries > 0 }.map { run in
+            FailureKind(segment: run.segment, likelihood: run.count * -expm1(run.segment.logUndisturbedProbability))
+        }
+        let likelihood = kinds.reduce(0) { $0 + $1.likelihood }
+        let probabilities = failureCounts(runs)
+        var parts: [ExcessPart] = []
+        for kind in kinds {
+            parts += kind.parts(weight: probabilities[1] * kind.likelihood / likelihood)
+        }
+        let pooled = PooledFailure(kinds, likelihood: likelihood)
+        for (count, probability) in probabilities.enumerated().dropFirst(2) { parts += pooled.parts(count: Double(count), weight: probability) }
+        return parts
+    }
+
+    /// P(n failed tries in all), n = 0, 1, 2, …, the last taking what is left of 1: negative binomial for each run, convolved.
+    private static func failureCounts(_ runs: [SegmentRun]) -> [Double] {
+        var counts = [1.0]
+        for run in runs where run.count > 0 {
+            let passed = exp(run.segment.logUndisturbedProbability)
+            let failed = -expm1(run.segment.logUndisturbedProbability)
+            if run.count == 1 {
+                // A geometric number more: g(n) = p·f(n) + q·g(n−1).
+                var before = 0.0
+                var made: [Double] = []
+                var sum = 0.0
+                while made.count < 400, made.count < counts.count || sum < 1 - 1e-7 {
+                    let index = made.count
+                    before = passed * (index < counts.count ? counts[index] : 0) + failed * before
+                    made.append(before)
+                    sum += before
+                }
+                counts = made
+            } else {
+                var one: [Double] = []
+                var term = exp(run.count * run.segment.logUndisturbedProbability)
+                var sum = 0.0
+                while one.count < 400, sum < 1 - 1e-7 {
+                    one.append(term)
+                    sum += term
+                    let n = Double(one.count)
+                    term *= (n - 1 + run.count) / n * failed
+                    if term == 0 { break }
+                }
+                var made = [Double](repeating: 0, count: counts.count + one.count - 1)
+                for (i, a) in counts.enumerated() {
+                    for (j, b) in one.enumerated() { made[i + j] += a * b }
+                }
+                counts = made
+            }
+        }
+        while counts.count < 2 { counts.append(0) }
+        let rest = 1 - counts.reduce(0, +)
+        counts[counts.count - 1] += max(0, rest)
+        return counts
     }
 }

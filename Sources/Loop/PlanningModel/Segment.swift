@@ -61,35 +61,28 @@ package struct Segment: Hashable, Sendable {
     package var varianceSquareSeconds: Double {
         let (a, r) = exponents
         let loss = meanLossSeconds(a, r)
-        let spread = lengthSeconds * lengthSeconds * Self.cutVariance(a) + recoverySeconds * recoverySeconds * Self.anewVariance(r)
+        let spread = lengthSeconds * lengthSeconds * Cumulants.cutVariance(a) + recoverySeconds * recoverySeconds * Cumulants.anewVariance(r)
         return expm1(a) * (spread + exp(a) * loss * loss)
+    }
+
+    /// Third cumulant of T, s³, from those of N (with o = e^a − 1: o, o(1+o), o(1+o)(1+2o)) and of X + Y.
+    package var thirdCumulantCubicSeconds: Double {
+        let (a, r) = exponents
+        let one = Cumulants.cutExponential(a).scaled(by: lengthSeconds)
+        return Cumulants.geometricSum(odds: expm1(a), of: one + Cumulants.anew(r).scaled(by: recoverySeconds)).third
     }
 
     /// E X + E Y: what one failure costs on average, seconds.
     private func meanLossSeconds(_ a: Double, _ r: Double) -> Double {
-        lengthSeconds * Self.cutMean(a) + recoverySeconds * Self.anewMean(r)
+        lengthSeconds * Cumulants.cutMean(a) + recoverySeconds * Cumulants.anewMean(r)
     }
 
-    /// Mean of an exponential cut off at 1: 1/a − 1/(e^a − 1), ½ at a = 0.
-    static func cutMean(_ a: Double) -> Double {
-        a < 1e-2 ? 0.5 - a / 12 * (1 - a * a / 60) : 1 / a - 1 / expm1(a)
-    }
-
-    /// Its variance: 1/a² − 1/(4 sinh²(a/2)), 1/12 at a = 0.
-    static func cutVariance(_ a: Double) -> Double {
-        if a < 5e-2 { return (1 - a * a / 20 * (1 - 5 * a * a / 126)) / 12 }
-        let half = sinh(a / 2)
-        return 1 / (a * a) - 1 / (4 * half * half)
-    }
-
-    /// (e^r − 1)/r, 1 at r = 0: the mean of a stretch of length 1 begun anew at each failure.
-    static func anewMean(_ r: Double) -> Double { r == 0 ? 1 : expm1(r) / r }
-
-    /// Its variance (e^{2r} − 2re^r − 1)/r² = 2e^r(sinh r − r)/r², 0 at r = 0.
-    static func anewVariance(_ r: Double) -> Double {
-        if r < 0.3 { return exp(r) * r / 3 * (1 + r * r / 20 * (1 + r * r / 42 * (1 + r * r / 72))) }
-        return 2 * exp(r) * (sinh(r) - r) / (r * r)
-    }
+    /// X: how much of the stretch has passed when it fails.
+    var loss: Cumulants { Cumulants.cutExponential(exponents.length).scaled(by: lengthSeconds) }
+    /// Y: the recovery after it, its own failures included.
+    var recovery: Cumulants { Cumulants.anew(exponents.recovery).scaled(by: recoverySeconds) }
+    /// P(no failure comes during a recovery).
+    var smoothRecoveryProbability: Double { exp(-exponents.recovery) }
 }
 
 /// Equal segments in a row.

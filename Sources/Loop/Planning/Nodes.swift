@@ -1,0 +1,135 @@
+import Knowledge
+import PlanningModel
+import Vocabulary
+
+/// Which nodes are lost, and where tasks go.
+extension Draft {
+    /// A node is declared lost and fenced before anything of it is resumed; a fence that failed is tried again.
+    mutating func declareNodesLost() {
+        for finding in findings.nodes where finding.standing == .lost {
+            let inputs = [
+                DecisionInput(name: "phi", value: finding.phi), DecisionInput(name: "silentSeconds", value: finding.silentSeconds.rawValue),
+                DecisionInput(name: "lostPhi", value: fleet.defaults.lostPhi),
+            ]
+            guard let known = knowledge.nodes[finding.node] else { continue }
+            if known.standing != .lost {
+                decide(
+                    .declareLost, node: finding.node, inputs: inputs,
+                    "Node \(finding.node) has been silent for \(plain(finding.silentSeconds)) s; a live node would be with a probability of "
+                        + "1 in 10^\(Int(finding.phi.rounded())): it is declared lost and fenced."
+                ) { _ in [.declareLost(node: finding.node), .fence(node: finding.node)] }
+            } else if !known.isFenced, hasTasks(finding.node) {
+                decide(.declareLost, node: finding.node, inputs: inputs, "Node \(finding.node) is lost and not fenced yet: fence it, again if need be.") {
+                    _ in [.fence(node: finding.node)]
+                }
+            }
+        }
+    }
+
+    private func hasTasks(_ node: NodeID) -> Bool { knowledge.liveTasks.contains { $0.node == node } }
+
+    /// First start: on the node asked for, else where the expected cost is least.
+    mutating func place(_ task: TaskKnowledge) {
+        let refused = task.lastRefusal.map { findings.at - $0.at < Seconds(30) ? Set([$0.node]) : [] } ?? []
+        guard let choice = choice(for: task, among: { task.submission.wantedNode == nil || $0 == task.submission.wantedNode }, avoiding: refused) else {
+            return
+        }
+        let best = choice.alternatives[choice.index]
+        arriving[choice.node, default: 0] += 1
+        let met = best.probabilityMet.map { ", its deadline is met with a probability of \(share($0.rawValue))" } ?? ""
+        decide(
+            .place, task: task, node: choice.node, policy: knowledge.policies[task.sla.policy]?.version,
+            inputs: [DecisionInput(name: "finishSeconds", value: best.expectedSeconds.rawValue)], alternatives: choice.alternatives, chosen: choice.index,
+            "\(task.id) starts on \(choice.node): it is expected to take \(plain(best.expectedSeconds)) s there\(met)."
+        ) { _ in [.start(task: task.id, node: choice.node)] }
+    }
+
+    /// The node is lost and fenced: the task goes on elsewhere.
+    mutating func resume(_ task: TaskKnowledge, from node: NodeID) {
+        guard let lost = knowledge.nodes[node], let lostAt = lost.lastLostAt else { return }
+        let silent = findings.at - lostAt + lost.lastSilence
+        resume(task, why: "its node \(node) is lost", silent: silent) { $0 != node }
+    }
+
+    /// The guest failed, or is to be taken back, on a node that lives.
+    mutating func recover(_ task: TaskKnowledge, on node: NodeID) {
+        guard let finding = finding(of: task.id) else { return }
+        if isFenced(node) { return resume(task, from: node) }
+        let failures = task.interruptions.reversed().prefix { interruption in
+            if case .task = interruption.cause { return interruption.resumableProgress == task.resumableProgress }
+            return false
+        }
+        if failures.count >= 3, case .task(let reason)? = task.interruptions.last?.cause {
+            decide(
+                .giveUp, task: task, node: node, inputs: [DecisionInput(name: "failuresFromHere", value: Double(failures.count))],
+                "\(task.id) is given up: it failed \(failures.count) times from the same state (progress \(share(task.resumableProgress))), last with: \(reason)."
+            ) { _ in [.giveUp(task: task.id, reason: "failed \(failures.count) times from the same state, last with: \(reason)")] }
+            return
+        }
+        // The guest that failed must be gone first.
+        guard !finding.isObservedRunning else { return }
+        let why: String
+        switch task.interruptions.last?.cause {
+        case .task(let reason): why = "it failed (\(reason))"
+        case .asked: why = "it was asked for"
+        case .node, nil: why = task.lastRefusal.map { "node \($0.node) could not take it (\($0.reason))" } ?? "it was interrupted"
+        }
+        // A node that refused is asked again only after half a minute, when no other takes it.
+        let refusal = task.lastRefusal
+        if resume(task, why: why, silent: .zero, among: { $0 != refusal?.node }) { return }
+        if let refusal, findings.at - refusal.at >= Seconds(30) { resume(task, why: why, silent: .zero) { $0 == refusal.node } }
+    }
+
+    private func isTrusted(_ node: NodeID) -> Bool { finding(of: node)?.standing == .trusted }
+
+    /// - Returns: false when no node can take it.
+    @discardableResult
+    private mutating func resume(_ task: TaskKnowledge, why: String, silent: Seconds, among allowed: (NodeID) -> Bool) -> Bool {
+        guard let finding = finding(of: task.id), let choice = choice(for: task, among: allowed, avoiding: []) else { return false }
+        arriving[choice.node, default: 0] += 1
+        let recovery = finding.costs.first { $0.codec == task.newestCommitted?.codec ?? .zstd }?.recoverySeconds
+        let from =
+            task.newestCommitted.map { "from checkpoint \($0.id) (progress \(share($0.progress ?? 0)))" }
+            ?? "from its beginning, as nothing of it was committed"
+        decide(
+            .resume, task: task, node: choice.node, policy: knowledge.policies[task.sla.policy]?.version,
+            inputs: [
+                DecisionInput(name: "silentSeconds", value: silent.rawValue),
+                DecisionInput(name: "recoverySeconds", value: recovery?.mean ?? 0, standardError: recovery?.standardError),
+                DecisionInput(name: "lostWorkSeconds", value: finding.exposedSeconds.rawValue),
+            ], alternatives: choice.alternatives, chosen: choice.index,
+            "\(task.id) is resumed on \(choice.node) \(from), because \(why): about \(plain(finding.exposedSeconds)) s of work are lost."
+        ) { _ in [.resume(task: task.id, node: choice.node, epoch: task.epoch)] }
+        return true
+    }
+
+    // MARK: Choosing
+
+    private struct Choice {
+        var node: NodeID
+        var alternatives: [Alternative]
+        var index: Int
+    }
+
+    /// The cheapest trusted node with room; where costs are within a hundredth of each other, the one with fewer tasks.
+    private func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> Choice? {
+        var options: [(node: NodeID, load: Int, alternative: Alternative)] = []
+        for node in fleet.nodes where allowed(node.id) && !avoiding.contains(node.id) && isTrusted(node.id) {
+            let load = knowledge.liveTasks.filter { $0.node == node.id && $0.id != task.id }.count + arriving[node.id, default: 0]
+            guard load < node.capacity, let alternative = predicted(task, on: node.id, load: load) else { continue }
+            options.append((node.id, load, alternative))
+        }
+        guard let least = options.map(\.alternative.totalCost).min() else { return nil }
+        let near = options.indices.filter { options[$0].alternative.totalCost <= least * 1.01 + 1e-9 }
+        guard let index = near.min(by: { (options[$0].load, options[$0].node) < (options[$1].load, options[$1].node) }) else { return nil }
+        return Choice(node: options[index].node, alternatives: options.map(\.alternative), index: index)
+    }
+
+    private func predicted(_ task: TaskKnowledge, on node: NodeID, load: Int) -> Alternative? {
+        guard let finding = finding(of: task.id), let rate = self.finding(of: node)?.failureRate else { return nil }
+        let left = max(0, (1 - task.resumableProgress) * task.sla.task.workSeconds.rawValue)
+        let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
+        let minimum = terms.objective(work: left, unsaved: 0, rate: rate.perSecond).minimise(over: terms.options)
+        return alternative(minimum.best, named: "\(node), with \(load) other tasks", terms)
+    }
+}

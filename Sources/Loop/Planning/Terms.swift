@@ -1,0 +1,139 @@
+import Analysis
+import Knowledge
+import PlanningModel
+import Vocabulary
+
+/// The SLA and the policy, as they apply to one task now, in the planning model's terms.
+struct Terms {
+    let task: TaskKnowledge
+    let finding: TaskFinding
+    let policy: Knowledge.LoadedPolicy?
+    let settings: CheckpointPolicy.Settings
+    /// Names of the rules that applied.
+    let rules: [String]
+    let prices: Prices
+
+    init(task: TaskKnowledge, finding: TaskFinding, policy: Knowledge.LoadedPolicy?) {
+        self.task = task
+        self.finding = finding
+        self.policy = policy
+        var settings = policy?.policy.settings ?? CheckpointPolicy.Settings()
+        var rules: [String] = []
+        for rule in policy?.policy.rules ?? [] where Self.matches(rule.when, task, finding) {
+            settings = rule.set.applied(to: settings)
+            rules.append(rule.name)
+        }
+        self.settings = settings
+        self.rules = rules
+        switch task.sla.preference {
+        case .prices(let own): prices = own
+        // A name that a later version of the policy dropped: time alone.
+        case .named(let name): prices = policy?.policy.preferences[name] ?? Prices(timePerHour: 1, networkPerGiB: 0, storagePerGiBHour: 0)
+        }
+    }
+
+    private static func matches(_ condition: CheckpointPolicy.Condition, _ task: TaskKnowledge, _ finding: TaskFinding) -> Bool {
+        for (name, value) in condition.labels where task.sla.labels[name] != value { return false }
+        if let bound = condition.probabilityMetBelow {
+            guard let met = finding.forecast?.probabilityMet, met < bound else { return false }
+        }
+        if let bound = condition.mtbfBelowSeconds {
+            guard finding.failureRate.perSecond > 0, finding.failureRate.mtbfSeconds < bound else { return false }
+        }
+        if let bound = condition.checkpointAboveBytes {
+            guard let sent = finding.costs.first(where: { $0.codec == .none })?.sentBytes.mean, sent > Double(bound.rawValue) else { return false }
+        }
+        return true
+    }
+
+    /// Codecs that the policy lets us choose from now.
+    var codecs: [Codec] {
+        switch settings.compression {
+        case .estimate: settings.codecs
+        case .always:
+            settings.codecs.contains { $0 != .none } ? settings.codecs.filter { $0 != .none } : settings.codecs
+        case .never: [.none]
+        }
+    }
+
+    func costs(_ codec: Codec) -> CheckpointCosts? { finding.costs.first { $0.codec == codec } }
+
+    var options: [CheckpointOption] {
+        let options = codecs.compactMap { costs($0)?.option(replication: settings.replication) }
+        return options.isEmpty ? finding.costs.prefix(1).map { $0.option(replication: settings.replication) } : options
+    }
+
+    /// The paper's equation 1, in the pipelined form that the engine runs, for the codec that is liked best.
+    var equation1: (codec: Codec, verdict: CompressionVerdict)? {
+        guard let codec = settings.codecs.first(where: { $0 != .none }), let compressed = costs(codec), let plain = costs(.none) else { return nil }
+        return (
+            codec,
+            Compression.weigh(
+                form: .pipelined, compressSeconds: compressed.compressSeconds.mean, uploadCompressedSeconds: compressed.uploadSeconds.mean,
+                uploadUncompressedSeconds: plain.uploadSeconds.mean)
+        )
+    }
+
+    /// The codec for strategies that know no prices: by equation 1.
+    var codecByTime: Codec {
+        guard settings.compression == .estimate else { return codecs.first ?? .none }
+        guard let equation1 else { return codecs.first ?? .none }
+        return equation1.verdict.pays || !settings.codecs.contains(.none) ? equation1.codec : .none
+    }
+
+    func objective(work: Double, unsaved: Double, rate: Double) -> CostObjective {
+        let sla = task.sla
+        let penalty = sla.penalty.map {
+            LatenessPenalty(amountPerSecond: $0.amount.amount / $0.perSeconds.rawValue, capAmount: $0.cap?.amount ?? .infinity)
+        }
+        return CostObjective(
+            outlook: Outlook(
+                workSeconds: work, unsavedSeconds: unsaved, failureRatePerSecond: rate, keptCheckpoints: task.committed.count, keepLast: settings.keepLast),
+            prices: ObjectivePrices(
+                perSecond: prices.timePerSecond, perByteSent: prices.networkPerByte, perByteSecondStored: prices.storagePerByteSecond),
+            limits: ObjectiveLimits(
+                lostWorkSeconds: sla.limits.lostWorkSeconds?.rawValue, recoverySeconds: sla.limits.recoverySeconds?.rawValue,
+                stoppedShare: sla.limits.stoppedShare, meetProbability: sla.deadline?.confidence.rawValue,
+                bounds: IntervalBounds(
+                    floorSeconds: settings.floorSeconds.rawValue, ceilingSeconds: max(settings.floorSeconds, settings.ceilingSeconds).rawValue)),
+            deadlineSeconds: finding.timeToDeadlineSeconds?.rawValue, penalty: penalty)
+    }
+}
+
+/// As it is recorded.
+func alternative(_ candidate: Candidate, named name: String, _ terms: Terms) -> Alternative {
+    Alternative(
+        name: name, intervalSeconds: candidate.intervalSeconds.map { Seconds($0) }, codec: Codec(rawValue: candidate.option.name),
+        replication: Int(candidate.option.replication), timeCost: candidate.terms.time, networkCost: candidate.terms.network,
+        storageCost: candidate.terms.storage, penaltyCost: candidate.terms.penalty, expectedSeconds: Seconds(candidate.expectedSeconds),
+        expectedSentBytes: ByteCount(Int64(candidate.expectedSentBytes.isFinite ? min(candidate.expectedSentBytes, 9e18) : 9e18)),
+        probabilityMet: candidate.probabilityMet.map { Probability($0) },
+        violations: candidate.violated.map { "\($0.name.rawValue): \(plain($0.value)) where \(plain($0.limit)) is the limit" })
+}
+
+/// "every 24 s, zstd, 2 copies" or "never".
+func describe(_ candidate: Candidate) -> String {
+    guard let interval = candidate.intervalSeconds else { return "never" }
+    let codec = candidate.option.name == Codec.none.rawValue ? "uncompressed" : candidate.option.name
+    let copies = candidate.option.replication > 1 ? ", \(Int(candidate.option.replication)) copies" : ""
+    return "every \(plain(interval)) s, \(codec)\(copies)"
+}
+
+func plain(_ seconds: Seconds) -> String { plain(seconds.rawValue) }
+
+/// Three significant digits at most: `0.12`, `7.5`, `24`, `3600`.
+func plain(_ value: Double) -> String {
+    guard value.isFinite, abs(value) < 1e15 else { return value.isNaN ? "unknown" : value > 0 ? "unbounded" : "-unbounded" }
+    let size = abs(value)
+    let decimals = size >= 10 || size == 0 ? 0 : size >= 1 ? 1 : size >= 0.1 ? 2 : 3
+    let scale = [1.0, 10, 100, 1000][decimals]
+    let rounded = (value * scale).rounded() / scale
+    return rounded == rounded.rounded() ? String(Int64(rounded)) : String(rounded)
+}
+
+/// A probability or a share: `97 %`, and `99.95 %` near the ends.
+func share(_ value: Double) -> String {
+    let percent = value * 100
+    let rounded = percent > 99 || percent < 1 ? (percent * 100).rounded() / 100 : percent.rounded()
+    return rounded == rounded.rounded() ? "\(Int64(rounded)) %" : "\(rounded) %"
+}

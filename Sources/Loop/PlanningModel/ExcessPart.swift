@@ -1,0 +1,166 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// One part of the mixture that a finish time's excess is: a weight, a shift and a curve from there on.
+struct ExcessPart: Hashable, Sendable {
+    enum Curve: Hashable, Sendable {
+        /// Of this rate (1/s), cut off at this length (s).
+        case cutExponential(length: Double, rate: Double)
+        /// Above a shape of 200 taken as a normal distribution with its first correction for skewness.
+        case gamma(shape: Double, scale: Double)
+    }
+    var weight: Double
+    var shift: Double
+    var curve: Curve
+
+    /// Gamma by mean and variance, from `shift` on.
+    static func gamma(weight: Double, shift: Double = 0, of excess: Cumulants) -> ExcessPart {
+        let mean = max(excess.mean - shift, 1e-12 * excess.mean, 1e-300)
+        let variance = max(excess.variance, 1e-10 * mean * mean)
+        return ExcessPart(weight: weight, shift: shift, curve: .gamma(shape: mean * mean / variance, scale: variance / mean))
+    }
+
+    /// Gamma by mean, variance and third moment; the shift follows from them. Without skewness it is nearly a normal one.
+    static func shiftedGamma(weight: Double, of excess: Cumulants) -> ExcessPart {
+        let deviation = max(excess.variance.squareRoot(), 1e-9 * excess.mean)
+        let skewness = min(max(excess.third / (deviation * deviation * deviation), 1e-3), 10)
+        let shape = 4 / (skewness * skewness)
+        let scale = deviation * skewness / 2
+        return ExcessPart(weight: weight, shift: excess.mean - shape * scale, curve: .gamma(shape: shape, scale: scale))
+    }
+
+    /// P(excess > x) for this part alone.
+    func probability(beyond excess: Double) -> Double {
+        let x = excess - shift
+        if x <= 0 { return 1 }
+        switch curve {
+        case .cutExponential(let length, let rate):
+            if x >= length { return 0 }
+            // (e^{−λx} − e^{−λs})/(1 − e^{−λs}), which is 1 − x/s at λ = 0.
+            let left = rate * (length - x)
+            return rate * length < 1e-9 ? 1 - x / length : expm1(left) / expm1(rate * length)
+        case .gamma(let shape, let scale):
+            if shape <= 200 { return GammaFunction.regularized(shape, x / scale).upper }
+            let root = shape.squareRoot()
+            let z = (x / scale - shape) / root
+            return min(1, max(0, NormalTail.upper(z) + (z * z - 1) * Self.bell(z) / (3 * root)))
+        }
+    }
+
+    /// E[(excess − x)⁺] for this part alone, seconds: the integral of `probability(beyond:)` from x on.
+    func expectedBeyond(_ excess: Double) -> Double {
+        let x = excess - shift
+        switch curve {
+        case .cutExponential(let length, let rate):
+            if x <= 0 { return length * Cumulants.cutMean(rate * length) - x }
+            if x >= length { return 0 }
+            let left = rate * (length - x)
+            // Beyond x it is again a cut-off exponential, of length s − x.
+            return probability(beyond: excess) * (length - x) * Cumulants.cutMean(left)
+        case .gamma(let shape, let scale):
+            if x <= 0 { return shape * scale - x }
+            if shape <= 200 {
+                // αβ·Q(α + 1, k) − x·Q(α, k) with k = x/β, and Q(α + 1, k) = Q(α, k) + k^α e^{−k}/Γ(α + 1).
+                let k = x / scale
+                let tail = GammaFunction.regularized(shape, k).upper
+                let density = exp(shape * log(k) - k - GammaFunction.logarithm(shape + 1))
+                return max(0, shape * scale * (tail + density) - x * tail)
+            }
+            let root = shape.squareRoot()
+            let z = (x / scale - shape) / root
+            return max(0, root * scale * (Self.bell(z) * (1 + z / (3 * root)) - z * NormalTail.upper(z)))
+        }
+    }
+
+    private static func bell(_ z: Double) -> Double { exp(-z * z / 2) / (2 * Double.pi).squareRoot() }
+}
+
+/// What one failed try costs in segments of one kind.
+struct FailureKind {
+    let segment: Segment
+    /// How likely the one failure there is to be of this kind, relative to the others.
+    let likelihood: Double
+
+    /// One failure: exact where its recovery goes through, by two moments where that fails too.
+    func parts(weight: Double) -> [ExcessPart] {
+        let smooth = segment.smoothRecoveryProbability
+        var parts = [
+            ExcessPart(
+                weight: weight * smooth, shift: segment.recoverySeconds,
+                curve: .cutExponential(length: segment.lengthSeconds, rate: segment.failureRatePerSecond))
+        ]
+        if smooth < 1 {
+            let all = segment.loss + segment.recovery
+            var through = segment.loss
+            through.mean += segment.recoverySeconds
+            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: segment.recoverySeconds, of: all.without(through, probability: smooth)))
+        }
+        return parts
+    }
+}
+
+/// What a failed try costs when it is not known of which kind it was.
+struct PooledFailure {
+    private var through = Cumulants()
+    private var all = Cumulants()
+    private var logSmooth = 0.0
+    private var leastRecovery = Double.infinity
+
+    init(_ kinds: [FailureKind], likelihood: Double) {
+        var throughs: [(share: Double, cumulants: Cumulants)] = []
+        var alls: [(share: Double, cumulants: Cumulants)] = []
+        for kind in kinds {
+            let share = kind.likelihood / likelihood
+            var through = kind.segment.loss
+            through.mean += kind.segment.recoverySeconds
+            throughs.append((share, through))
+            alls.append((share, kind.segment.loss + kind.segment.recovery))
+            logSmooth += share * log(kind.segment.smoothRecoveryProbability)
+            leastRecovery = min(leastRecovery, kind.segment.recoverySeconds)
+        }
+        through = Cumulants.mixed(throughs)
+        all = Cumulants.mixed(alls)
+    }
+
+    /// Several failures: by three moments where all recoveries go through, by two where one fails.
+    func parts(count: Double, weight: Double) -> [ExcessPart] {
+        let smooth = exp(count * logSmooth)
+        let through = through.times(count)
+        var parts = [ExcessPart.shiftedGamma(weight: weight * smooth, of: through)]
+        if smooth < 1 {
+            let rest = all.times(count).without(through, probability: smooth)
+            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: count * leastRecovery, of: rest))
+        }
+        return parts
+    }
+}
+
+extension Cumulants {
+    /// Mean and variance given an event of this probability outside of which the value is zero.
+    func given(probability: Double) -> Cumulants {
+        without(Cumulants(), probability: 1 - probability)
+    }
+
+    /// Mean and variance of the rest of a mixture of which `part` has this probability.
+    func without(_ part: Cumulants, probability: Double) -> Cumulants {
+        let rest = 1 - probability
+        guard rest > 0 else { return self }
+        let restMean = (mean - probability * part.mean) / rest
+        let square = variance + mean * mean - probability * (part.variance + part.mean * part.mean)
+        return Cumulants(mean: max(restMean, 0), variance: max(0, square / rest - restMean * restMean))
+    }
+
+    static func mixed(_ parts: [(share: Double, cumulants: Cumulants)]) -> Cumulants {
+        let mean = parts.reduce(0) { $0 + $1.share * $1.cumulants.mean }
+        var mixed = Cumulants(mean: mean)
+        for (share, part) in parts {
+            let off = part.mean - mean
+            mixed.variance += share * (part.variance + off * off)
+            mixed.third += share * (part.third + 3 * part.variance * off + off * off * off)
+        }
+        return mixed
+    }
+}

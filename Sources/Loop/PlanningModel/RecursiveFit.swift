@@ -74,7 +74,7 @@ package struct RecursiveFit: Hashable, Sendable {
     }
 
     /// Takes in what came true for these inputs. A value that is not finite is no observation.
-    package mutating func observe(_ inputs: [Double] = [], _ value: Double) {
+    package mutating func observe(_ inputs: [Double], _ value: Double) {
         guard value.isFinite, inputs.allSatisfy(\.isFinite) else { return }
         let row = row(inputs)
         for i in 0..<size {
@@ -87,6 +87,9 @@ package struct RecursiveFit: Hashable, Sendable {
         observations += 1
         solve()
     }
+
+    /// The same for a quantity that depends on nothing.
+    package mutating func observe(_ value: Double) { observe([], value) }
 
     private mutating func solve() {
         let whole = zip(information, priorInformation).map { $0 + fading * $1 }

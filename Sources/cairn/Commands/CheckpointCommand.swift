@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+import Knowledge
+import Ports
+import Vocabulary
+
+struct CheckpointCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "checkpoint", abstract: "Checkpoints.", subcommands: [List.self, Now.self, Restore.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List committed checkpoints, with what each cost.")
+        @OptionGroup var state: StateOption
+        @Option(help: "Only of this task.") var task: String?
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let ledger = try state.directory.ledger()
+            var known = Knowledge()
+            while case let page = try await ledger.events(after: known.sequence, limit: 10_000), !page.isEmpty { known = known.folding(page) }
+            let checkpoints = known.checkpoints.filter { task == nil || $0.task.rawValue == task }
+            if json { return try printJSON(checkpoints) }
+            guard !checkpoints.isEmpty else { return print("no checkpoints") }
+            print(
+                Terminal.columns(
+                    [["TASK", "CHECKPOINT", "NODE", "PROGRESS", "STOP", "COMPRESS", "UPLOAD", "DURABLE AFTER", "SENT", "CODEC", "COPIES", "WAY"]]
+                        + checkpoints.map {
+                            [
+                                $0.task.rawValue, $0.id.rawValue, $0.node.rawValue, $0.progress.map { "\(Int($0 * 100)) %" } ?? "-",
+                                seconds($0.stopSeconds), seconds($0.compressSeconds), seconds($0.uploadSeconds), seconds($0.latencySeconds),
+                                String(format: "%.1f MiB", $0.sentBytes.mebibytes), $0.codec.rawValue, String($0.replication), $0.way.rawValue,
+                            ]
+                        }))
+        }
+
+        private func seconds(_ value: Seconds) -> String { String(format: "%.2f s", value.rawValue) }
+    }
+
+    struct Now: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Take a checkpoint of a running task now.")
+        @OptionGroup var state: StateOption
+        @Argument var task: String
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/checkpoints", for: Accepted.self)
+            if json { try printJSON(answer) } else { print("\(answer.task): ordered (\(answer.order?.rawValue ?? "-"))") }
+        }
+    }
+
+    struct Restore: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Take a running task back to its newest checkpoint.")
+        @OptionGroup var state: StateOption
+        @Argument var task: String
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/restore", for: Accepted.self)
+            if json { try printJSON(answer) } else { print("\(answer.task): will be resumed from its newest checkpoint") }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import AuditReport
+import Foundation
+import Ports
+import Vocabulary
+
+struct DecisionsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "decisions", abstract: "List what was decided.")
+    @OptionGroup var state: StateOption
+    @Option(help: "Only about this task.") var task: String?
+    @Option(help: "Only of this kind: \(Decision.Kind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: String?
+    @Option(help: "At most so many, the newest.") var limit = 1_000
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() async throws {
+        var kinds: [Decision.Kind] = []
+        if let kind {
+            guard let known = Decision.Kind(rawValue: kind) else { throw Failure.cannotTry("no kind of decision is called \(kind)") }
+            kinds = [known]
+        }
+        let query = DecisionQuery(task: task.map { TaskID($0) }, kinds: kinds, newestFirst: true, limit: limit)
+        let decisions = try await state.directory.ledger().decisions(query).reversed()
+        if json { return try printJSON(Array(decisions)) }
+        if decisions.isEmpty { print("no decisions") }
+        for decision in decisions {
+            let time = Date(timeIntervalSince1970: decision.at.rawValue).formatted(.iso8601.time(includingFractionalSeconds: false))
+            print("\(decision.id)  \(time)  \(decision.kind.rawValue)\(decision.mode == .audit ? " (audit)" : "")  \(decision.sentence)")
+        }
+    }
+}
+
+struct ExplainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain", abstract: "Say why something was decided: in words and in numbers.",
+        discussion: "With --against it is compared with a decision about another task: what the owners' preferences made different.")
+    @OptionGroup var state: StateOption
+    @Argument(help: "The decision, for example d000012.") var decision: String
+    @Option(help: "A decision to compare with.") var against: String?
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() async throws {
+        let ledger = try state.directory.ledger()
+        guard
+            let explanation = try await Explanation.read(
+                decision: DecisionID(decision), comparedWith: against.map { DecisionID($0) }, from: ledger)
+        else { throw Failure.notDone("no decision \(decision)") }
+        print(json ? explanation.json() : explanation.text(width: Terminal.width))
+    }
+}
+
+struct AuditCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "audit", abstract: "Reports from the ledger.", subcommands: [ReportCommand.self])
+
+    struct ReportCommand: AsyncParsableCommand {
+        enum Format: String, ExpressibleByArgument, CaseIterable { case text, html, json, csv }
+        static let configuration = CommandConfiguration(
+            commandName: "report", abstract: "What was promised, what happened, what it cost, and each decision.",
+            discussion: "Exit status 0: every promise that could be observed was kept; 1: one was broken, or nothing could be observed.")
+        @OptionGroup var state: StateOption
+        @Option(help: "Only about this task.") var task: String?
+        @Option(help: "text, html, json or csv.") var format = Format.text
+        @Option(name: .shortAndLong, help: "File to write; without it, standard output.") var output: String?
+
+        func run() async throws {
+            let ledger = try state.directory.ledger()
+            let report = try await Report.read(from: ledger, generatedAt: SystemTime().now(), task: task.map { TaskID($0) })
+            if task != nil, report.tasks.isEmpty { throw Failure.notDone("no task \(task ?? "")") }
+            let text =
+                switch format {
+                case .text: report.text(width: Terminal.width)
+                case .html: report.html()
+                case .json: report.json()
+                case .csv: report.csv([.checkpoints, .decisions])
+                }
+            if let output {
+                do { try Data(text.utf8).write(to: URL(fileURLWithPath: output), options: .atomic) } catch {
+                    throw Failure.cannotTry("cannot write \(output): \(error.localizedDescription)")
+                }
+            } else {
+                print(text)
+            }
+            if report.verdict != .kept { throw ExitCode(1) }
+        }
+    }
+}

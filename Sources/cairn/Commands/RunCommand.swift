@@ -1,0 +1,82 @@
+import ArgumentParser
+import Autonomics
+import Declarations
+import Fencing
+import Foundation
+import Logging
+import ManagerAPI
+import Ports
+import SQLiteLedger
+import Vocabulary
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run the manager.",
+        discussion: """
+            Watches the fleet's nodes and tasks, decides, and has its decisions carried out; everything is kept in the state directory's ledger, \
+            from which a manager that was killed carries on. With --node this process is that node's agent as well: one process, one machine.
+            """)
+
+    @OptionGroup var state: StateOption
+    @Option(help: "The fleet's file.") var fleet: String
+    @Option(help: "Directory of policy files; edited ones are picked up.") var policies = "policies"
+    @Option(help: "Address to listen on.") var host = "127.0.0.1"
+    @Option(help: "Port to listen on; 0: any free one.") var port = 7700
+    @Option(help: "Seconds between two turns of the loop.") var cycle = 1.0
+    @Option(help: "Be the agent of this node of the fleet, too.") var node: String?
+    @OptionGroup var agent: AgentOptions
+
+    func run() async throws {
+        let declared = try FleetFile.read(fleet)
+        let directory = state.directory
+        try directory.make()
+        let lock = try directory.lock()
+        defer { close(lock) }
+        let log = Logbook(name: "manager")
+        let ledger: SQLiteLedger
+        do throws(LedgerError) { ledger = try SQLiteLedger.open(path: directory.ledgerPath) } catch { throw Failure.cannotTry("\(error)") }
+        let store = try Composition.store(declared.store)
+        let manager = Manager(
+            configuration: .init(
+                fleet: declared, version: Release.version, cycle: Seconds(cycle),
+                readSLA: { (text, file) throws(CommandError) in try TaskFile.read(text, file: file) }),
+            ledger: ledger, store: store, fence: NodeFence(), policies: PolicyDirectory(path: absolute(policies)), time: SystemTime(),
+            log: { log.say($0) })
+        try await manager.begin()
+        var logger = Logger(label: "http")
+        logger.logLevel = .warning
+        let server = ManagerServer(commands: manager, host: host, port: port)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [host, logger] in
+                try await server.run(logger: logger) { port in
+                    do {
+                        try directory.publish(.init(url: "http://\(host):\(port)", pid: getpid()))
+                        log.say("listening on http://\(host):\(port), state in \(directory.path), store \(store.properties.location)")
+                    } catch { log.say("cannot publish the address: \(error)") }
+                }
+            }
+            group.addTask { try await manager.run() }
+            if let node {
+                group.addTask { [agent] in
+                    try await Composition.agent(NodeID(node), fleet: declared, options: agent, link: DirectLink(manager: manager)).run()
+                }
+            }
+            // Nothing of it may end while the others go on.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+}
+
+/// The embedded node's link: a call.
+struct DirectLink: ManagerLink {
+    let manager: any ManagerCommands
+    func exchange(_ report: NodeReport) async throws(LinkError) -> NodeOrders {
+        do throws(CommandError) { return try await manager.exchange(report) } catch {
+            switch error {
+            case .failed(let detail): throw .unreachable(detail: detail)
+            case .invalid, .notFound, .conflict: throw .refused(detail: "\(error)")
+            }
+        }
+    }
+}

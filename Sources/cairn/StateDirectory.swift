@@ -1,0 +1,78 @@
+import ArgumentParser
+import Curl
+import Foundation
+import Ports
+import SQLiteLedger
+import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Where a manager keeps its ledger, and where commands find it.
+struct StateOption: ParsableArguments {
+    @Option(name: .customLong("state"), help: "The manager's state directory (or CAIRN_STATE).")
+    var path = ProcessInfo.processInfo.environment["CAIRN_STATE"] ?? ".cairn"
+
+    var directory: StateDirectory { StateDirectory(path: absolute(path)) }
+}
+
+struct StateDirectory {
+    let path: String
+    var ledgerPath: String { path + "/ledger.db" }
+    private var addressPath: String { path + "/manager.json" }
+
+    struct Address: Codable {
+        var url: String
+        var pid: Int32
+    }
+
+    func make() throws {
+        do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
+            throw Failure.cannotTry("cannot make the state directory \(path): \(error.localizedDescription)")
+        }
+    }
+
+    /// Held for the life of the process: two managers of one state would order everything twice.
+    /// - Throws: when another manager holds it.
+    func lock() throws -> Int32 {
+        let descriptor = open(path + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Failure.cannotTry("cannot open \(path)/lock: \(String(cString: strerror(errno)))") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw Failure.cannotTry("another manager is running on \(path)") }
+        return descriptor
+    }
+
+    func publish(_ address: Address) throws {
+        try JSONEncoder().encode(address).write(to: URL(fileURLWithPath: addressPath), options: .atomic)
+    }
+
+    /// The running manager's address.
+    func manager() throws -> String {
+        if let given = ProcessInfo.processInfo.environment["CAIRN_MANAGER"] { return given }
+        guard let data = FileManager.default.contents(atPath: addressPath) else {
+            throw Failure.cannotTry("no manager has run on \(path): start one with `cairn run`, or name its state with --state")
+        }
+        do { return try JSONDecoder().decode(Address.self, from: data).url } catch { throw Failure.cannotTry("cannot read \(addressPath): \(error)") }
+    }
+
+    /// The ledger, for reading, whether or not a manager runs.
+    func ledger() throws -> SQLiteLedger {
+        do throws(LedgerError) { return try SQLiteLedger.openReadOnly(path: ledgerPath) } catch { throw Failure.cannotTry("\(error)") }
+    }
+
+    /// Asks the running manager for something.
+    /// - Throws: `Failure.cannotTry` when it does not answer, `Failure.notDone` when it refuses, with its reasons.
+    func ask<Answer: Decodable>(_ path: String, body: String = "", for type: Answer.Type) async throws -> Answer {
+        let address = try manager()
+        let answer: (status: Int, body: [UInt8])
+        do { answer = try await HTTPClient().postJSON(address + path, Array(body.utf8)) } catch {
+            throw Failure.cannotTry("the manager at \(address) does not answer: \(error)")
+        }
+        struct Refusal: Decodable { let errors: [String] }
+        guard answer.status == 200 else {
+            let reasons = try? JSONDecoder().decode(Refusal.self, from: Data(answer.body)).errors
+            throw Failure(message: (reasons ?? ["the manager answers with status \(answer.status)"]).joined(separator: "\n"), status: 1)
+        }
+        return try JSONDecoder().decode(Answer.self, from: Data(answer.body))
+    }
+}

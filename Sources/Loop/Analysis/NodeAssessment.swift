@@ -18,7 +18,7 @@ struct NodeAssessment {
             case .lost: .lost
             case .trusted, .suspected: phi >= fleet.defaults.lostPhi ? .lost : phi >= fleet.defaults.suspectPhi ? .suspected : .trusted
             }
-        return NodeFinding(node: node.id, standing: standing, phi: phi, silentSeconds: silent, failureRate: failureRate(of: node.nodeClass))
+        return NodeFinding(node: node.id, standing: standing, phi: phi, silentSeconds: silent, failureRate: failureRate(of: node))
     }
 
     /// The detector for a fleet's heartbeat: half a heartbeat (at least half a second) of deviation is always assumed, and two missed
@@ -49,17 +49,17 @@ struct NodeAssessment {
         return (detector.phi(atSeconds: live.now.rawValue), max(.zero, live.now - heard.last))
     }
 
-    /// Posterior of the class: every node of a kind teaches about the others.
-    private func failureRate(of nodeClass: String) -> RateEstimate {
-        var rate = FailureRate(
+    /// Posterior of the class, since every node of a kind teaches about the others, mixed with what this node's last hour says.
+    private func failureRate(of node: Fleet.Node) -> RateEstimate {
+        var kind = FailureRate(
             expectedMTBFSeconds: fleet.defaults.priorMTBFSeconds.rawValue, pseudoFailures: fleet.defaults.priorWeight)
-        for node in fleet.nodes where node.nodeClass == nodeClass {
-            guard let known = knowledge.nodes[node.id] else { continue }
-            rate.observe(failures: known.failures, exposureSeconds: known.exposure(at: live.now).rawValue)
+        for peer in fleet.nodes where peer.nodeClass == node.nodeClass {
+            guard let known = knowledge.nodes[peer.id] else { continue }
+            kind.observe(failures: known.failures, exposureSeconds: known.exposure(at: live.now).rawValue)
         }
-        let interval = rate.credibleInterval(0.9)
-        return RateEstimate(
-            perSecond: rate.meanPerSecond, standardError: rate.standardErrorPerSecond, lowPerSecond: interval.lowPerSecond,
-            highPerSecond: interval.highPerSecond, failures: rate.failures, exposureSeconds: Seconds(rate.exposureSeconds))
+        let known = knowledge.nodes[node.id]
+        return FailureRegimes.rate(
+            kind: kind, recentFailures: known?.losses.filter { live.now - $0 <= FailureRegimes.window }.count ?? 0,
+            recentExposure: min(known?.exposure(at: live.now) ?? .zero, FailureRegimes.window))
     }
 }

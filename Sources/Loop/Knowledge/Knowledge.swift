@@ -70,7 +70,10 @@ package struct NodeKnowledge: Hashable, Sendable {
     package internal(set) var capabilities: HypervisorCapabilities?
     package internal(set) var standing: NodeFinding.Standing = .unknown
     package internal(set) var failures = 0
-    package internal(set) var lastLostAt: Timestamp?
+    package var lastLostAt: Timestamp? { losses.last }
+    /// When it was declared lost, oldest first, at most `lossLimit`.
+    package internal(set) var losses: [Timestamp] = []
+    package static let lossLimit = 100
     /// How long it had been silent when it was declared lost.
     package internal(set) var lastSilence = Seconds.zero
     package internal(set) var fencedAt: Timestamp?
@@ -102,7 +105,8 @@ package struct NodeKnowledge: Hashable, Sendable {
         aliveSince = nil
         standing = .lost
         failures += 1
-        lastLostAt = time
+        losses.append(time)
+        if losses.count > Self.lossLimit { losses.removeFirst() }
         lastSilence = silent
     }
 

@@ -195,6 +195,7 @@ struct ScheduleChoice {
         }
         let saving = never.map { never -> String in
             let more = never.terms.total / max(best.terms.total, 1e-12) - 1
+            if more > 2 { return more < 1e6 ? "; never checkpointing would cost \(plain(more + 1)) times as much" : "; without checkpoints it would hardly ever finish" }
             return more > 0.005 ? "; never checkpointing would cost \(share(more)) more" : ""
         }
         return "\(terms.task.id) on \(node): a checkpoint \(describe(best)) (\(strategy); \(prices)): with an MTBF of \(mtbf) \(expected)\(met)"

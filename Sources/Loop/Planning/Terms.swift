@@ -133,7 +133,8 @@ func plain(_ value: Double) -> String {
 
 /// A probability or a share: `97 %`, and `99.95 %` near the ends.
 func share(_ value: Double) -> String {
+    guard value.isFinite, abs(value) < 1e9 else { return value.isNaN ? "an unknown share" : "any share" }
     let percent = value * 100
-    let rounded = percent > 99 || percent < 1 ? (percent * 100).rounded() / 100 : percent.rounded()
+    let rounded = percent > 99 && percent < 100 || percent < 1 ? (percent * 100).rounded() / 100 : percent.rounded()
     return rounded == rounded.rounded() ? "\(Int64(rounded)) %" : "\(rounded) %"
 }

@@ -78,61 +78,68 @@ struct ExcessPart: Hashable, Sendable {
     private static func bell(_ z: Double) -> Double { exp(-z * z / 2) / (2 * Double.pi).squareRoot() }
 }
 
-/// What one failed try costs in segments of one kind.
-struct FailureKind {
-    let segment: Segment
-    /// How likely the one failure there is to be of this kind, relative to the others.
-    let likelihood: Double
-
-    /// One failure: exact where its recovery goes through, by two moments where that fails too.
-    func parts(weight: Double) -> [ExcessPart] {
-        let smooth = segment.smoothRecoveryProbability
-        var parts = [
-            ExcessPart(
-                weight: weight * smooth, shift: segment.recoverySeconds,
-                curve: .cutExponential(length: segment.lengthSeconds, rate: segment.failureRatePerSecond))
-        ]
-        if smooth < 1 {
-            let all = segment.loss + segment.recovery
-            var through = segment.loss
-            through.mean += segment.recoverySeconds
-            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: segment.recoverySeconds, of: all.without(through, probability: smooth)))
-        }
-        return parts
-    }
-}
-
-/// What a failed try costs when it is not known of which kind it was.
-struct PooledFailure {
+/// Runs of segments that recover alike, and what a failed try in one of them costs.
+struct FailureGroup {
+    private(set) var runs: [SegmentRun] = []
+    /// Cost of one failure whose recovery goes through, and of any, when it is not known in which run it was.
     private var through = Cumulants()
     private var all = Cumulants()
     private var logSmooth = 0.0
-    private var leastRecovery = Double.infinity
 
-    init(_ kinds: [FailureKind], likelihood: Double) {
-        var throughs: [(share: Double, cumulants: Cumulants)] = []
-        var alls: [(share: Double, cumulants: Cumulants)] = []
-        for kind in kinds {
-            let share = kind.likelihood / likelihood
-            var through = kind.segment.loss
-            through.mean += kind.segment.recoverySeconds
-            throughs.append((share, through))
-            alls.append((share, kind.segment.loss + kind.segment.recovery))
-            logSmooth += share * log(kind.segment.smoothRecoveryProbability)
-            leastRecovery = min(leastRecovery, kind.segment.recoverySeconds)
-        }
-        through = Cumulants.mixed(throughs)
-        all = Cumulants.mixed(alls)
+    static let none = FailureGroup()
+    private init() {}
+    init(_ run: SegmentRun) { add(run) }
+
+    var recoverySeconds: Double { runs.first?.segment.recoverySeconds ?? 0 }
+
+    mutating func add(_ run: SegmentRun) {
+        runs.append(run)
+        let shares = shares
+        through = Cumulants.mixed(zip(shares, runs).map { ($0, Self.through($1.segment)) })
+        all = Cumulants.mixed(zip(shares, runs).map { ($0, $1.segment.loss + $1.segment.recovery) })
+        logSmooth = zip(shares, runs).reduce(0) { $0 + $1.0 * log($1.1.segment.smoothRecoveryProbability) }
     }
 
-    /// Several failures: by three moments where all recoveries go through, by two where one fails.
-    func parts(count: Double, weight: Double) -> [ExcessPart] {
-        let smooth = exp(count * logSmooth)
-        let through = through.times(count)
+    /// How likely the one failure that there is belongs to each run.
+    private var shares: [Double] {
+        let likelihoods = runs.map { $0.count * -expm1($0.segment.logUndisturbedProbability) }
+        let sum = likelihoods.reduce(0, +)
+        return likelihoods.map { $0 / sum }
+    }
+
+    private static func through(_ segment: Segment) -> Cumulants {
+        var cost = segment.loss
+        cost.mean += segment.recoverySeconds
+        return cost
+    }
+
+    /// So many failures in one group and so many in another, at least one in all.
+    static func parts(weight: Double, of one: FailureGroup, _ i: Int, and other: FailureGroup, _ j: Int) -> [ExcessPart] {
+        if i + j == 1 { return (i == 1 ? one : other).single(weight: weight) }
+        let (m, n) = (Double(i), Double(j))
+        let smooth = exp(m * one.logSmooth + n * other.logSmooth)
+        let through = one.through.times(m) + other.through.times(n)
         var parts = [ExcessPart.shiftedGamma(weight: weight * smooth, of: through)]
         if smooth < 1 {
-            let rest = all.times(count).without(through, probability: smooth)
-            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: count * leastRecovery, of: rest))
+            let rest = (one.all.times(m) + other.all.times(n)).without(through, probability: smooth)
+            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: m * one.recoverySeconds + n * other.recoverySeconds, of: rest))
+        }
+        return parts
+    }
+
+    /// One failure: exact where its recovery goes through, by two moments where that fails too.
+    private func single(weight: Double) -> [ExcessPart] {
+        var parts: [ExcessPart] = []
+        for (share, run) in zip(shares, runs) {
+            let segment = run.segment
+            let smooth = segment.smoothRecoveryProbability
+            parts.append(
+                ExcessPart(
+                    weight: weight * share * smooth, shift: segment.recoverySeconds,
+                    curve: .cutExponential(length: segment.lengthSeconds, rate: segment.failureRatePerSecond)))
+            guard smooth < 1 else { continue }
+            let rest = (segment.loss + segment.recovery).without(Self.through(segment), probability: smooth)
+            parts.append(ExcessPart.gamma(weight: weight * share * (1 - smooth), shift: segment.recoverySeconds, of: rest))
         }
         return parts
     }

@@ -1,0 +1,256 @@
+import Ports
+import Vocabulary
+
+/// Why a decision was made, what came of it, and what another preference would have made of it. The JSON contract is in docs/json.md.
+package struct Explanation: Hashable, Sendable, Codable {
+    package static let schema = "cairn.explanation/v1"
+    package var schema = Explanation.schema
+    package var decision: DecisionReport
+    /// The prices that the task's preference stood for.
+    package var prices: PricesInForce?
+    /// The reasons, each a sentence with its numbers.
+    package var why: [String]
+    package var comparison: Comparison?
+
+    /// Another task's decision beside this one.
+    package struct Comparison: Hashable, Sendable, Codable {
+        package var decision: DecisionReport
+        package var prices: PricesInForce?
+        /// What would have been chosen here with the other's prices, and there with these.
+        package var hereWithThosePrices: Repricing?
+        package var thereWithThesePrices: Repricing?
+        /// Inputs that both have and that differ by more than a hundredth.
+        package var differentInputs: [InputPair]
+        /// The difference in sentences.
+        package var sentences: [String]
+    }
+
+    package struct InputPair: Hashable, Sendable, Codable {
+        package var name: String
+        package var here: Double
+        package var there: Double
+    }
+
+    /// The alternatives that were weighed, at other prices.
+    package struct Repricing: Hashable, Sendable, Codable {
+        package struct Total: Hashable, Sendable, Codable {
+            package var name: String
+            package var totalCost: Double
+            package var isAllowed: Bool
+        }
+        package var preference: String
+        package var totals: [Total]
+        /// The cheapest that breaks no limit; nil: all break one.
+        package var wouldChoose: String?
+        /// False where a term cannot be computed at these prices and was left out.
+        package var isWhole: Bool
+    }
+
+    /// What a decision is compared with.
+    package enum Other: Hashable, Sendable {
+        case decision(DecisionID)
+        /// That task's decision of the same kind that is nearest in time.
+        case task(TaskID)
+        /// Of all tasks with another preference, the decision of the same kind that is nearest in time.
+        case nearest
+        case none
+    }
+
+    /// - Returns: nil if there is no such decision.
+    package static func read(_ id: DecisionID, comparedWith other: Other = .nearest, from ledger: any Ledger) async throws(LedgerError) -> Explanation? {
+        guard let decision = try await ledger.decision(id) else { return nil }
+        let context = DeclarationContext(events: try await ledger.everyEvent())
+        let candidates: [Decision]
+        switch other {
+        case .none: candidates = []
+        case .decision(let id): candidates = try await ledger.decision(id).map { [$0] } ?? []
+        case .task(let task): candidates = try await ledger.decisions(DecisionQuery(task: task, kinds: [decision.kind], limit: .max))
+        case .nearest: candidates = try await ledger.decisions(DecisionQuery(kinds: [decision.kind], limit: .max))
+        }
+        let compared = context.counterpart(of: decision, among: candidates, differing: other == .nearest)
+        var outcomes = try await ledger.outcomes(of: id)
+        if let compared { outcomes += try await ledger.outcomes(of: compared.id) }
+        return make(decision, outcomes: outcomes, context: context, comparedWith: compared)
+    }
+
+    package static func make(
+        _ decision: Decision, outcomes: [Outcome], context: DeclarationContext, comparedWith other: Decision? = nil
+    ) -> Explanation {
+        let prices = context.preference(of: decision)
+        return Explanation(
+            decision: DecisionReport(decision, outcomes: outcomes), prices: prices, why: Reasons(decision: decision, prices: prices).sentences,
+            comparison: other.map { other in
+                Difference(here: decision, there: other, thesePrices: prices, thosePrices: context.preference(of: other), outcomes: outcomes).comparison
+            })
+    }
+
+    package func json() -> String { JSONText.of(self) }
+}
+
+extension DeclarationContext {
+    /// The candidate nearest in time: of the same task's if it is asked for by name, else of a task with other prices.
+    func counterpart(of decision: Decision, among candidates: [Decision], differing: Bool) -> Decision? {
+        let here = preference(of: decision)
+        return candidates.filter { candidate in
+            candidate.id != decision.id
+                && (!differing || candidate.task != decision.task && here != nil && preference(of: candidate).map { $0.prices != here?.prices } ?? false)
+        }.min { abs(($0.at - decision.at).rawValue) < abs(($1.at - decision.at).rawValue) }
+    }
+}
+
+extension Explanation.Repricing {
+    /// Each term of a cost is its price times a quantity, so that other prices only scale it; a penalty is the SLA's and stays.
+    init(_ decision: Decision, from: Prices, to new: PricesInForce) {
+        let to = new.prices
+        var isWhole = true
+        totals = decision.alternatives.map { alternative in
+            let time = from.timePerHour > 0 ? alternative.timeCost * (to.timePerHour / from.timePerHour) : to.timePerSecond * alternative.expectedSeconds.rawValue
+            let network =
+                from.networkPerGiB > 0
+                ? alternative.networkCost * (to.networkPerGiB / from.networkPerGiB) : to.networkPerByte * Double(alternative.expectedSentBytes.rawValue)
+            var storage = 0.0
+            if from.storagePerGiBHour > 0 {
+                storage = alternative.storageCost * (to.storagePerGiBHour / from.storagePerGiBHour)
+            } else if to.storagePerGiBHour > 0 {
+                isWhole = false
+            }
+            return Total(name: alternative.name, totalCost: time + network + storage + alternative.penaltyCost, isAllowed: alternative.violations.isEmpty)
+        }
+        preference = new.preference
+        self.isWhole = isWhole
+        wouldChoose = totals.filter(\.isAllowed).min { $0.totalCost < $1.totalCost }?.name
+    }
+}
+
+/// Why this alternative and no other, in sentences.
+private struct Reasons {
+    let decision: Decision
+    let prices: PricesInForce?
+
+    private var currency: String { prices.map { " \($0.currency)" } ?? "" }
+    private func cost(_ amount: Double) -> String { Words.cost(amount) + currency }
+
+    private var chosen: Alternative? {
+        decision.chosen.flatMap { decision.alternatives.indices.contains($0) ? decision.alternatives[$0] : nil }
+    }
+    private var others: [Alternative] { decision.alternatives.enumerated().filter { $0.offset != decision.chosen }.map(\.element) }
+
+    var sentences: [String] {
+        var sentences: [String] = []
+        if let chosen {
+            if let nextBest = others.filter({ $0.violations.isEmpty }).min(by: { $0.totalCost < $1.totalCost }) {
+                sentences.append(against(nextBest, chosen))
+            } else if decision.alternatives.count == 1 {
+                sentences.append("\(chosen.name) was the only alternative; it is expected to cost \(cost(chosen.totalCost)).")
+            } else {
+                sentences.append("\(chosen.name) is expected to cost \(cost(chosen.totalCost)). No other alternative keeps all limits.")
+            }
+            if let refused = others.filter({ !$0.violations.isEmpty && $0.totalCost < chosen.totalCost }).min(by: { $0.totalCost < $1.totalCost }) {
+                sentences.append(
+                    "\(refused.name) would be cheaper (\(cost(refused.totalCost))) but breaks a limit: \(refused.violations.joined(separator: "; ")).")
+            }
+            if !chosen.violations.isEmpty {
+                sentences.append("It was recorded that it cannot keep everything: \(chosen.violations.joined(separator: "; ")).")
+            }
+            if let met = chosen.probabilityMet { sentences.append("With it the deadline is met with a probability of \(Words.share(met.rawValue)).") }
+        }
+        if let binding = decision.binding { sentences.append("The limit that bound: \(binding).") }
+        if let prices, let seconds = prices.secondsPerGiBSent, chosen != nil {
+            sentences.append("The preference \(prices.preference) makes a GiB on the network worth \(Words.duration(seconds)) of the task's time.")
+        }
+        if !decision.rules.isEmpty { sentences.append("Rules of the policy that applied: \(decision.rules.joined(separator: ", ")).") }
+        if decision.mode == .audit { sentences.append("The policy is in Audit mode: this was recorded, and not acted on.") }
+        return sentences
+    }
+
+    private func against(_ other: Alternative, _ chosen: Alternative) -> String {
+        let terms = [
+            ("time", other.timeCost - chosen.timeCost), ("network", other.networkCost - chosen.networkCost),
+            ("storage", other.storageCost - chosen.storageCost), ("penalty", other.penaltyCost - chosen.penaltyCost),
+        ]
+        let difference = other.totalCost - chosen.totalCost
+        let scale = max(abs(other.totalCost), abs(chosen.totalCost)) * 1e-6
+        let parts = terms.filter { $0.1.isFinite && abs($0.1) > scale }.map { "\($0) \(cost(abs($1))) \($1 > 0 ? "more" : "less")" }
+        let how = parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
+        let comparison = difference > scale ? "\(cost(difference)) more" : difference < -scale ? "\(cost(-difference)) less" : "as much"
+        return "\(chosen.name) is expected to cost \(cost(chosen.totalCost)); the next best that keeps all limits, \(other.name), \(comparison)\(how)."
+    }
+}
+
+/// How another preference made another decision.
+private struct Difference {
+    let here: Decision
+    let there: Decision
+    let thesePrices: PricesInForce?
+    let thosePrices: PricesInForce?
+    let outcomes: [Outcome]
+
+    private func name(_ decision: Decision) -> String { decision.task?.rawValue ?? decision.id.rawValue }
+    private func chosen(_ decision: Decision) -> String? {
+        decision.chosen.flatMap { decision.alternatives.indices.contains($0) ? decision.alternatives[$0].name : nil }
+    }
+
+    var comparison: Explanation.Comparison {
+        var hereThen: Explanation.Repricing?
+        var thereThen: Explanation.Repricing?
+        if let thesePrices, let thosePrices, thesePrices.currency == thosePrices.currency {
+            if here.chosen != nil { hereThen = .init(here, from: thesePrices.prices, to: thosePrices) }
+            if there.chosen != nil { thereThen = .init(there, from: thosePrices.prices, to: thesePrices) }
+        }
+        return .init(
+            decision: DecisionReport(there, outcomes: outcomes), prices: thosePrices, hereWithThosePrices: hereThen, thereWithThesePrices: thereThen,
+            differentInputs: differentInputs, sentences: sentences(hereThen, thereThen))
+    }
+
+    private var differentInputs: [Explanation.InputPair] {
+        here.inputs.compactMap { input in
+            guard let other = there.inputs.first(where: { $0.name == input.name }) else { return nil }
+            guard abs(input.value - other.value) > 0.01 * max(abs(input.value), abs(other.value)) else { return nil }
+            return .init(name: input.name, here: input.value, there: other.value)
+        }
+    }
+
+    private func sentences(_ hereThen: Explanation.Repricing?, _ thereThen: Explanation.Repricing?) -> [String] {
+        var sentences: [String] = []
+        guard here.kind == there.kind else {
+            return ["Decision \(there.id) is of another kind (\(there.kind.rawValue), not \(here.kind.rawValue)): what was weighed cannot be compared."]
+        }
+        switch (chosen(here), chosen(there)) {
+        case (let these?, let those?) where these == those: sentences.append("Both chose \(these).")
+        case (let these?, let those?): sentences.append("\(name(here)) chose \(these); \(name(there)) chose \(those).")
+        default: return ["There was nothing to choose between."]
+        }
+        guard let thesePrices, let thosePrices else {
+            return sentences + ["The prices in force for one of them are not in the ledger, so what they changed cannot be said."]
+        }
+        guard thesePrices.currency == thosePrices.currency else {
+            return sentences + ["Their policies reckon in \(thesePrices.currency) and \(thosePrices.currency), so their costs cannot be compared."]
+        }
+        if thesePrices.prices == thosePrices.prices { return sentences + ["Both have the same prices: what differs comes from their inputs and limits."] }
+        if let a = thesePrices.secondsPerGiBSent, let b = thosePrices.secondsPerGiBSent {
+            let factor = a > .zero && b > .zero ? max(a / b, b / a) : nil
+            let more = factor.map { $0 > 1.005 ? ", \(Words.significant($0, 2)) times as much" : "" } ?? ""
+            let (dear, cheap) = b > a ? (thosePrices, thesePrices) : (thesePrices, thosePrices)
+            sentences.append(
+                "To \(dear.preference) a GiB on the network is worth \(Words.duration(max(a, b))) of time\(more); to \(cheap.preference) \(Words.duration(min(a, b))).")
+        }
+        if let hereThen, let these = chosen(here) { sentences.append(told(hereThen, instead: these, of: here)) }
+        if let thereThen, let those = chosen(there) { sentences.append(told(thereThen, instead: those, of: there)) }
+        if !differentInputs.isEmpty {
+            sentences.append("Their inputs differ too: \(differentInputs.prefix(6).map { "\($0.name) \(Words.quantity($0.name, $0.here)) and \(Words.quantity($0.name, $0.there))" }.joined(separator: ", ")).")
+        }
+        return sentences
+    }
+
+    private func told(_ repricing: Explanation.Repricing, instead actual: String, of decision: Decision) -> String {
+        let currency = thesePrices?.currency ?? ""
+        func amount(_ name: String) -> String { repricing.totals.first { $0.name == name }.map { "\(Words.cost($0.totalCost)) \(currency)" } ?? "unknown" }
+        let part = repricing.isWhole ? "" : ", storage left out"
+        let start = "With the prices of \(repricing.preference) and the inputs of \(name(decision))"
+        guard let would = repricing.wouldChoose else { return start + " no alternative would have kept all limits." }
+        if would == actual {
+            return start + " the choice would have been the same, \(actual), at \(amount(actual))\(part): of what was weighed there, the preference made no difference."
+        }
+        return start + ", of what was weighed, \(would) would have been chosen (\(amount(would))\(part)) and not \(actual) (\(amount(actual)))."
+    }
+}

@@ -1,0 +1,149 @@
+import Knowledge
+import Ports
+import Vocabulary
+
+extension Report {
+    /// Everything that the ledger holds, or what concerns one task.
+    package static func read(from ledger: any Ledger, generatedAt: Timestamp, task: TaskID? = nil) async throws(LedgerError) -> Report {
+        // In this order: an outcome that is read has its decision, and a decision the events behind it.
+        let outcomes = try await ledger.outcomes(task: task)
+        let decisions = try await ledger.decisions(DecisionQuery(limit: .max))
+        return make(events: try await ledger.everyEvent(), decisions: decisions, outcomes: outcomes, generatedAt: generatedAt, task: task)
+    }
+
+    /// - Parameter events: in the ledger's order.
+    package static func make(
+        events: [EventRecord], decisions: [Decision], outcomes: [Outcome], generatedAt: Timestamp, task filter: TaskID? = nil
+    ) -> Report {
+        let knowledge = Knowledge().folding(events)
+        let context = DeclarationContext(events: events)
+        var byDecision: [DecisionID: [Outcome]] = [:]
+        for outcome in outcomes { byDecision[outcome.decision, default: []].append(outcome) }
+        var ofTask: [TaskID: [Decision]] = [:]
+        for decision in decisions { if let task = decision.task { ofTask[task, default: []].append(decision) } }
+
+        let tasks = stories(events).filter { filter == nil || $0.submission.task == filter }.map { story in
+            TaskAccount(
+                story: story, state: knowledge.tasks[story.submission.task]?.state.name ?? "unknown", decisions: ofTask[story.submission.task] ?? [],
+                outcomes: byDecision, context: context, now: generatedAt
+            ).report
+        }
+        let chosen = filter.map { ofTask[$0] ?? [] } ?? decisions
+        let times = events.map(\.at)
+        return Report(
+            generatedAt: Moment(generatedAt), from: times.min().map(Moment.init), to: times.max().map(Moment.init), eventCount: events.count,
+            decisionCount: chosen.count, verdict: Standing.all(tasks.map(\.verdict), open: true), tasks: tasks,
+            decisions: chosen.filter { $0.task == nil }.map { DecisionReport($0, outcomes: byDecision[$0.id] ?? []) }, nodes: nodes(knowledge, events, generatedAt),
+            policies: policies(events), predictions: PredictionReport.summaries(chosen.flatMap { byDecision[$0.id] ?? [] }),
+            incidents: incidents(events, filter))
+    }
+
+    private static func stories(_ events: [EventRecord]) -> [TaskStory] {
+        var order: [TaskID] = []
+        var stories: [TaskID: TaskStory] = [:]
+        for record in events {
+            if case .taskSubmitted(let submission) = record.event, stories[submission.task] == nil {
+                stories[submission.task] = TaskStory(submission: submission)
+                order.append(submission.task)
+            } else if case .nodeLost = record.event {
+                for task in order { stories[task]?.fold(record) }
+            } else if let task = record.event.task {
+                stories[task]?.fold(record)
+            }
+        }
+        return order.compactMap { stories[$0] }
+    }
+
+    private static func nodes(_ knowledge: Knowledge, _ events: [EventRecord], _ now: Timestamp) -> [ReportedNode] {
+        var lost: [NodeID: [Moment]] = [:]
+        var fenced: [NodeID: [Moment]] = [:]
+        for record in events {
+            switch record.event {
+            case .nodeLost(let node, _, _): lost[node, default: []].append(Moment(record.at))
+            case .nodeFenced(let node, _, _): fenced[node, default: []].append(Moment(record.at))
+            default: break
+            }
+        }
+        return knowledge.nodes.values.sorted { $0.id < $1.id }.map { node in
+            ReportedNode(
+                node: node.id, standing: node.standing, hypervisor: node.capabilities.map { "\($0.driver) \($0.version), \($0.acceleration.rawValue)" },
+                failures: node.failures, exposureSeconds: rounded(node.exposure(at: now)), lostAt: lost[node.id] ?? [], fencedAt: fenced[node.id] ?? [])
+        }
+    }
+
+    private static func policies(_ events: [EventRecord]) -> [PolicyReport] {
+        events.compactMap { record in
+            guard case .policyLoaded(let policy, let version) = record.event else { return nil }
+            return PolicyReport(version: version, loadedAt: Moment(record.at), currency: policy.currency, preferences: policy.preferences)
+        }
+    }
+
+    private static func incidents(_ events: [EventRecord], _ filter: TaskID?) -> [Incident] {
+        events.compactMap { record in
+            if let filter, let task = record.event.task, task != filter { return nil }
+            let sentence: String
+            switch record.event {
+            case .policyRejected(let name, let problems): sentence = "The declaration \(name) was rejected: \(problems.joined(separator: "; "))."
+            case .storeHealthChanged(let health):
+                if health.reachable, health.detail.isEmpty { return nil }
+                sentence = health.reachable ? "The store is degraded: \(health.detail)." : "The store could not be reached: \(health.detail)."
+            case .nodeLost(let node, _, let silent): sentence = "Node \(node) was declared lost after \(Words.duration(silent)) of silence."
+            case .nodeFenced(let node, let method, let detail): sentence = "Node \(node) was fenced by \(method)\(detail.isEmpty ? "" : ": \(detail)")."
+            case .fenceFailed(let node, let reason): sentence = "Node \(node) could not be fenced: \(reason)."
+            case .taskRefused(let task, _, let node, let reason): sentence = "Node \(node) could not take \(task): \(reason)."
+            case .orderFailed(let order, let node, _, let reason): sentence = "Node \(node) could not carry out \(order): \(reason)."
+            case .staleCommitRefused(let task, let epoch, let checkpoint, let node):
+                sentence = "The stale node \(node) was refused the commit of \(checkpoint) of \(task) in epoch \(epoch)."
+            case .checkpointFailed(let task, _, let checkpoint, _, _, let reason): sentence = "Checkpoint \(checkpoint) of \(task) failed: \(reason)."
+            default: return nil
+            }
+            return Incident(at: Moment(record.at), sentence: sentence)
+        }
+    }
+}
+
+extension Standing {
+    /// Of tasks: one that is still open keeps the whole open.
+    static func all(_ standings: [Standing], open: Bool) -> Standing {
+        if standings.contains(.broken) { return .broken }
+        return standings.isEmpty || standings.contains(.notObserved) ? .notObserved : .kept
+    }
+}
+
+extension PredictionReport {
+    /// One for each quantity that was both predicted and observed, by name.
+    static func summaries(_ outcomes: [Outcome]) -> [PredictionReport] {
+        var pairs: [String: [(predicted: Double, observed: Double)]] = [:]
+        for outcome in outcomes {
+            guard let predicted = outcome.predicted, predicted.isFinite, outcome.observed.isFinite else { continue }
+            pairs[outcome.quantity, default: []].append((predicted, outcome.observed))
+        }
+        return pairs.sorted { $0.key < $1.key }.map { quantity, pairs in
+            let count = Double(pairs.count)
+            let ratios = pairs.filter { $0.predicted > 0 }.map { $0.observed / $0.predicted }.sorted()
+            return PredictionReport(
+                quantity: quantity, count: pairs.count, meanPredicted: pairs.map(\.predicted).reduce(0, +) / count,
+                meanObserved: pairs.map(\.observed).reduce(0, +) / count, meanError: pairs.map { $0.observed - $0.predicted }.reduce(0, +) / count,
+                meanAbsoluteError: pairs.map { abs($0.observed - $0.predicted) }.reduce(0, +) / count, medianRatio: median(ratios))
+        }
+    }
+
+    /// - Parameter sorted: in ascending order.
+    private static func median(_ sorted: [Double]) -> Double? {
+        guard !sorted.isEmpty else { return nil }
+        let middle = sorted.count / 2
+        return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+    }
+}
+
+extension Ledger {
+    /// Page by page, so that no single answer is as long as the ledger.
+    package func everyEvent() async throws(LedgerError) -> [EventRecord] {
+        var all: [EventRecord] = []
+        while true {
+            let page = try await events(after: all.last?.sequence ?? 0, limit: 10_000)
+            if page.isEmpty { return all }
+            all += page
+        }
+    }
+}

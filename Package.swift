@@ -63,7 +63,7 @@ let house: [Room] = [
     Room(name: "DiskImages", path: "Sources/Adapters/DiskImages", rooms: ["Vocabulary", "Ports"], kind: .outside),
     Room(name: "GuestImages", path: "Sources/Adapters/GuestImages", rooms: ["Vocabulary"], kind: .outside, tests: [],
          embedded: ["Guest/init.sh", "Guest/hashchain.c"]),
-    Room(name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: ["WebHDFSStore", "Simulator", "DataPath"]),
+    Room(name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: ["WebHDFSStore", "Simulator"]),
     Room(name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath"], kind: .outside),
     Room(name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB], kind: .outside, tests: []),
     Room(name: "NodeLink", path: "Sources/Adapters/NodeLink", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),

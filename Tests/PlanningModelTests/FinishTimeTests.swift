@@ -93,7 +93,7 @@ struct FinishTimeTests {
         #expect(worst < 0.01, "\(named): at \(at); seed \(seed)")
     }
 
-    @Test("Segments of different kinds: unsaved work, latency, a last one without a checkpoint", arguments: 1...6)
+    @Test("Segments of different kinds: unsaved work, latency, a last one without a checkpoint", arguments: 1...UInt64(6 * thoroughness))
     func mixed(seed: UInt64) {
         var random = Seeded(seed)
         let work = random.logUniform(100, 5000)

@@ -78,19 +78,25 @@ struct ExcessPart: Hashable, Sendable {
     private static func bell(_ z: Double) -> Double { exp(-z * z / 2) / (2 * Double.pi).squareRoot() }
 }
 
-/// Runs of segments that recover alike, and what a failed try in one of them costs.
+/// Runs of segments in which a failure costs about the same.
 struct FailureGroup {
     private(set) var runs: [SegmentRun] = []
     /// Cost of one failure whose recovery goes through, and of any, when it is not known in which run it was.
-    private var through = Cumulants()
-    private var all = Cumulants()
-    private var logSmooth = 0.0
+    private(set) var through = Cumulants()
+    private(set) var all = Cumulants()
+    /// ln P(no failure comes during a recovery).
+    private(set) var logSmooth = 0.0
 
-    static let none = FailureGroup()
-    private init() {}
     init(_ run: SegmentRun) { add(run) }
 
-    var recoverySeconds: Double { runs.first?.segment.recoverySeconds ?? 0 }
+    var recoverySeconds: Double { runs[0].segment.recoverySeconds }
+
+    /// The same recovery, and a length that differs by less than a quarter.
+    func resembles(_ segment: Segment) -> Bool {
+        let mine = runs[0].segment
+        return abs(mine.recoverySeconds - segment.recoverySeconds) <= 1e-9 * mine.recoverySeconds
+            && abs(mine.lengthSeconds - segment.lengthSeconds) < 0.25 * max(mine.lengthSeconds, segment.lengthSeconds)
+    }
 
     mutating func add(_ run: SegmentRun) {
         runs.append(run)
@@ -113,22 +119,8 @@ struct FailureGroup {
         return cost
     }
 
-    /// So many failures in one group and so many in another, at least one in all.
-    static func parts(weight: Double, of one: FailureGroup, _ i: Int, and other: FailureGroup, _ j: Int) -> [ExcessPart] {
-        if i + j == 1 { return (i == 1 ? one : other).single(weight: weight) }
-        let (m, n) = (Double(i), Double(j))
-        let smooth = exp(m * one.logSmooth + n * other.logSmooth)
-        let through = one.through.times(m) + other.through.times(n)
-        var parts = [ExcessPart.shiftedGamma(weight: weight * smooth, of: through)]
-        if smooth < 1 {
-            let rest = (one.all.times(m) + other.all.times(n)).without(through, probability: smooth)
-            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: m * one.recoverySeconds + n * other.recoverySeconds, of: rest))
-        }
-        return parts
-    }
-
     /// One failure: exact where its recovery goes through, by two moments where that fails too.
-    private func single(weight: Double) -> [ExcessPart] {
+    func single(weight: Double) -> [ExcessPart] {
         var parts: [ExcessPart] = []
         for (share, run) in zip(shares, runs) {
             let segment = run.segment
@@ -140,6 +132,41 @@ struct FailureGroup {
             guard smooth < 1 else { continue }
             let rest = (segment.loss + segment.recovery).without(Self.through(segment), probability: smooth)
             parts.append(ExcessPart.gamma(weight: weight * share * (1 - smooth), shift: segment.recoverySeconds, of: rest))
+        }
+        return parts
+    }
+}
+
+/// So many failures in each group, and what they cost together.
+struct FailureSum {
+    private var failures = 0
+    private var only: FailureGroup?
+    private var through = Cumulants()
+    private var all = Cumulants()
+    private var logSmooth = 0.0
+    private var leastSeconds = 0.0
+
+    func adding(_ count: Int, of group: FailureGroup) -> FailureSum {
+        guard count > 0 else { return self }
+        var sum = self
+        let number = Double(count)
+        sum.failures += count
+        sum.only = sum.failures == 1 ? group : nil
+        sum.through = through + group.through.times(number)
+        sum.all = all + group.all.times(number)
+        sum.logSmooth += number * group.logSmooth
+        sum.leastSeconds += number * group.recoverySeconds
+        return sum
+    }
+
+    /// Nothing without a failure; exact for one; by three moments for more, and by two where a recovery fails too.
+    func parts(weight: Double) -> [ExcessPart] {
+        if failures == 0 { return [] }
+        if let only { return only.single(weight: weight) }
+        let smooth = exp(logSmooth)
+        var parts = [ExcessPart.shiftedGamma(weight: weight * smooth, of: through)]
+        if smooth < 1 {
+            parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: leastSeconds, of: all.without(through, probability: smooth)))
         }
         return parts
     }

@@ -30,7 +30,17 @@ package struct DeclarationContext: Hashable, Sendable {
     /// The prices in force for a decision's task, with the name that people know them by.
     func preference(of decision: Decision) -> PricesInForce? {
         guard let sla = decision.task.flatMap({ slas[$0] }), let policy = policy(of: decision) else { return nil }
-        return PricesInForce(sla.preference, policy)
+        guard var prices = PricesInForce(sla.preference, policy) else { return nil }
+        // As they were reckoned with, where the decision recorded them.
+        for input in decision.inputs {
+            switch input.name {
+            case "priceTimePerHour": prices.timePerHour = input.value
+            case "priceNetworkPerGiB": prices.networkPerGiB = input.value
+            case "priceStoragePerGiBHour": prices.storagePerGiBHour = input.value
+            default: break
+            }
+        }
+        return prices
     }
 }
 

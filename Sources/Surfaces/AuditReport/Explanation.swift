@@ -46,28 +46,19 @@ package struct Explanation: Hashable, Sendable, Codable {
         package var isWhole: Bool
     }
 
-    /// What a decision is compared with.
-    package enum Other: Hashable, Sendable {
-        case decision(DecisionID)
-        /// That task's decision of the same kind that is nearest in time.
-        case task(TaskID)
-        /// Of all tasks with another preference, the decision of the same kind that is nearest in time.
-        case nearest
-        case none
-    }
-
+    /// - Parameter other: what it is compared with; nil: of all tasks with another preference, the decision of the same kind that is
+    ///   nearest in time.
     /// - Returns: nil if there is no such decision.
-    package static func read(_ id: DecisionID, comparedWith other: Other = .nearest, from ledger: any Ledger) async throws(LedgerError) -> Explanation? {
+    package static func read(decision id: DecisionID, comparedWith other: DecisionID?, from ledger: any Ledger) async throws(LedgerError) -> Explanation? {
         guard let decision = try await ledger.decision(id) else { return nil }
         let context = DeclarationContext(events: try await ledger.everyEvent())
-        let candidates: [Decision]
-        switch other {
-        case .none: candidates = []
-        case .decision(let id): candidates = try await ledger.decision(id).map { [$0] } ?? []
-        case .task(let task): candidates = try await ledger.decisions(DecisionQuery(task: task, kinds: [decision.kind], limit: .max))
-        case .nearest: candidates = try await ledger.decisions(DecisionQuery(kinds: [decision.kind], limit: .max))
+        let compared: Decision?
+        if let other {
+            guard let found = try await ledger.decision(other) else { return nil }
+            compared = found
+        } else {
+            compared = context.counterpart(of: decision, among: try await ledger.decisions(DecisionQuery(kinds: [decision.kind], limit: .max)))
         }
-        let compared = context.counterpart(of: decision, among: candidates, differing: other == .nearest)
         var outcomes = try await ledger.outcomes(of: id)
         if let compared { outcomes += try await ledger.outcomes(of: compared.id) }
         return make(decision, outcomes: outcomes, context: context, comparedWith: compared)
@@ -88,12 +79,11 @@ package struct Explanation: Hashable, Sendable, Codable {
 }
 
 extension DeclarationContext {
-    /// The candidate nearest in time: of the same task's if it is asked for by name, else of a task with other prices.
-    func counterpart(of decision: Decision, among candidates: [Decision], differing: Bool) -> Decision? {
-        let here = preference(of: decision)
+    /// Of the candidates about another task with other prices, the one nearest in time.
+    func counterpart(of decision: Decision, among candidates: [Decision]) -> Decision? {
+        guard let here = preference(of: decision) else { return nil }
         return candidates.filter { candidate in
-            candidate.id != decision.id
-                && (!differing || candidate.task != decision.task && here != nil && preference(of: candidate).map { $0.prices != here?.prices } ?? false)
+            candidate.task != decision.task && candidate.kind == decision.kind && preference(of: candidate).map { $0.prices != here.prices } ?? false
         }.min { abs(($0.at - decision.at).rawValue) < abs(($1.at - decision.at).rawValue) }
     }
 }
@@ -234,12 +224,36 @@ private struct Difference {
             sentences.append(
                 "To \(dear.preference) a GiB on the network is worth \(Words.duration(max(a, b))) of time\(more); to \(cheap.preference) \(Words.duration(min(a, b))).")
         }
+        if let stretch { sentences.append(stretch) }
         if let hereThen, let these = chosen(here) { sentences.append(told(hereThen, instead: these, of: here)) }
         if let thereThen, let those = chosen(there) { sentences.append(told(thereThen, instead: those, of: there)) }
         if !differentInputs.isEmpty {
             sentences.append("Their inputs differ too: \(differentInputs.prefix(6).map { "\($0.name) \(Words.quantity($0.name, $0.here)) and \(Words.quantity($0.name, $0.there))" }.joined(separator: ", ")).")
         }
         return sentences
+    }
+
+    /// The network's price acts like an addition of p_network·B·r/p_time to a checkpoint's cost C + I, and to first order the best interval
+    /// grows with the root of it. Source: Young, CACM 1974, τ = √(2CM), with prices as in the planning model.
+    private var stretch: String? {
+        guard let thesePrices, let thosePrices, thesePrices.timePerHour > 0, thosePrices.timePerHour > 0, let index = here.chosen,
+            here.alternatives.indices.contains(index), let interval = here.alternatives[index].intervalSeconds
+        else { return nil }
+        func input(_ name: String) -> Double? { here.inputs.first { $0.name == name }?.value }
+        guard let stop = input("stopSeconds"), let sent = input("sentBytes"), sent > 0 else { return nil }
+        let work = stop + (input("interferenceSeconds") ?? 0)
+        let bytes = sent * Double(here.alternatives[index].replication ?? 1)
+        func worth(_ prices: PricesInForce) -> Double { bytes * prices.prices.networkPerByte / prices.prices.timePerSecond }
+        let (these, those) = (worth(thesePrices), worth(thosePrices))
+        guard work + these > 0 else { return nil }
+        let factor = ((work + those) / (work + these)).squareRoot()
+        let effect =
+            abs(factor - 1) < 0.02
+            ? "to first order that leaves the interval as it is"
+            : "to first order (√) that makes the best interval \(Words.significant(factor, 2)) times as long, so that "
+                + "\(Words.duration(interval)) would become about \(Words.duration(interval * factor)) where no limit binds"
+        return "A checkpoint of \(name(here)) takes \(Words.duration(Seconds(work))) of the task's time and sends \(Words.bytes(bytes)) with all copies, "
+            + "worth \(Words.duration(Seconds(these))) to \(thesePrices.preference) and \(Words.duration(Seconds(those))) to \(thosePrices.preference): \(effect)."
     }
 
     private func told(_ repricing: Explanation.Repricing, instead actual: String, of decision: Decision) -> String {

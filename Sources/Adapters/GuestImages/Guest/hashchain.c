@@ -414,7 +414,7 @@ static void *reserve(size_t bytes) {
 // Says so at once where the working set cannot fit: a guest without a swap area would otherwise crawl for ever, reading its
 // programs from disk again and again.
 static void require_memory(void) {
-    const uint64_t needed_kib = (option.memory_mib << 10) + (option.limit_mib << 10) / block_bytes * sizeof *file_digests + 4096;
+    const uint64_t needed_kib = (option.memory_mib << 10) + (option.limit_mib << 10) / block_bytes * sizeof *file_digests + 12288;
     FILE *facts = fopen("/proc/meminfo", "r");
     if (!facts) return; // no way to know
     char line[128];

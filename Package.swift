@@ -53,7 +53,7 @@ let house: [Room] = [
          kind: .outside, tests: ["Simulator", "SQLiteLedger", "DirectoryStore"]),
 
     // The checkpoint engine.
-    Room(name: "DataPath", path: "Sources/Engine/DataPath", rooms: ["CZlib", "CZstd", "CDataPath"], libraries: [.Crypto], kind: .outside, tests: []),
+    Room(name: "DataPath", path: "Sources/Engine/DataPath", rooms: ["Vocabulary", "CZlib", "CZstd", "CDataPath"], libraries: [.Crypto], kind: .outside, tests: []),
     Room(name: "CheckpointEngine", path: "Sources/Engine/CheckpointEngine", rooms: ["Vocabulary", "Ports", "DataPath"], kind: .outside,
          tests: ["Simulator", "DirectoryStore"]),
 
@@ -144,7 +144,7 @@ let targets: [Target] = chosen.flatMap { room -> [Target] in
     }
     if let extra = room.tests {
         made.append(.testTarget(name: "\(room.name)Tests",
-                                dependencies: dependencies(room, [room.name] + room.rooms.filter { !$0.hasPrefix("C") || $0 == "CheckpointEngine" } + extra, []),
+                                dependencies: dependencies(room, [room.name] + room.rooms + extra, []),
                                 path: "Tests/\(room.name)Tests", exclude: room.name == "Declarations" ? ["Files"] : [], swiftSettings: swift))
     }
     return made

@@ -1,0 +1,24 @@
+import Crypto
+import Foundation
+
+/// Digests as the format writes them: `sha256:` and 64 hexadecimal digits.
+package enum Digest {
+    package static func sha256(_ bytes: [UInt8]) -> String { text(SHA256.hash(data: bytes)) }
+
+    /// Of a whole file, read in pieces.
+    /// - Throws: what reading it throws.
+    package static func sha256(file path: String) throws -> String {
+        let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+        defer { handle.closeFile() }
+        var hash = SHA256()
+        while let piece = try handle.read(upToCount: 4 << 20), !piece.isEmpty { hash.update(data: piece) }
+        return text(hash.finalize())
+    }
+
+    private static func text(_ digest: SHA256.Digest) -> String { "sha256:" + hexadecimal(digest) }
+
+    package static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}

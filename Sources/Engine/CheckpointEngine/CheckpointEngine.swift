@@ -1,1 +1,258 @@
-// The room CheckpointEngine.
+import DataPath
+import Foundation
+import Ports
+import Vocabulary
+
+/// One node's engine: starts tasks, takes their checkpoints, and resumes them, so that a crash at any point loses nothing that was committed.
+///
+/// It keeps no state in memory: what it needs is in the task's directory (`LocalState`) and in the store. Each call can be made again.
+/// Calls for one task come one after the other, but for `stop`, which may come at any time.
+package struct CheckpointEngine: Sendable {
+    let configuration: Configuration
+    let store: any CheckpointStore
+    let hypervisor: any Hypervisor
+    let disks: any DeltaDisks
+    let time: any TimeSource
+    let catalog: CheckpointCatalog
+    let transfer: Transfer
+
+    package struct Configuration: Sendable {
+        package var node: NodeID
+        /// The node's own directory; absolute.
+        package var work: String
+        /// Where images are; absolute.
+        package var images: String
+        /// Parts in flight at once.
+        package var parallel: Int
+        /// Kept in manifests.
+        package var version: String
+        /// Chains longer than this are merged when a task is resumed.
+        package var longestChain: Int
+        package init(node: NodeID, work: String, images: String, parallel: Int = 4, version: String, longestChain: Int = 8) {
+            self.node = node
+            self.work = work
+            self.images = images
+            self.parallel = parallel
+            self.version = version
+            self.longestChain = longestChain
+        }
+    }
+
+    package init(
+        configuration: Configuration, store: any CheckpointStore, hypervisor: any Hypervisor, disks: any DeltaDisks, time: any TimeSource
+    ) {
+        self.configuration = configuration
+        self.store = store
+        self.hypervisor = hypervisor
+        self.disks = disks
+        self.time = time
+        catalog = CheckpointCatalog(store: store, time: time)
+        transfer = Transfer(store: store, parallel: configuration.parallel, time: time)
+    }
+
+    func directory(_ task: TaskID, _ epoch: Epoch) -> TaskDirectory { TaskDirectory(work: configuration.work, task: task, epoch: epoch) }
+
+    /// The domain of a task, whatever its epoch: a saved guest cannot change its name.
+    package static func domain(of task: TaskID) -> String { "cairn-\(task)" }
+
+    /// Tasks whose guests were started here and have not been stopped.
+    package func tasks() throws(EngineError) -> [LocalTask] {
+        var tasks: [LocalTask] = []
+        for directory in try TaskDirectory.all(work: configuration.work) {
+            guard let state = try directory.load(), state.isRunning else { continue }
+            tasks.append(
+                LocalTask(
+                    submission: state.submission, epoch: state.epoch, domain: Self.domain(of: state.submission.task), console: directory.console,
+                    progressAtStart: state.progressAtStart))
+        }
+        return tasks
+    }
+
+    // MARK: Beginning
+
+    /// Starts a task from its beginning.
+    /// - Throws: `.staleEpoch` when another node has it.
+    package func begin(_ submission: TaskSubmission, epoch: Epoch) async throws(EngineError) {
+        let directory = directory(submission.task, epoch)
+        if let state = try directory.load(), state.isRunning { return }
+        try await catalog.require(epoch, of: submission.task, ownedBy: configuration.node)
+        try await stopEarlierLives(of: submission.task, before: epoch)
+        // Whatever is here was left by a start that did not come to its end.
+        try await hypervising { () throws(HypervisorError) in try await hypervisor.destroy(Self.domain(of: submission.task)) }
+        try directory.removeAll()
+        try directory.make()
+        let images = try Images(submission.sla.task, directory: configuration.images)
+        var state = LocalState(
+            submission: submission, epoch: epoch, kernel: images.kernel, ramdisk: images.ramdisk, base: images.base,
+            baseDigest: try digest(images.base), kernelDigest: try digest(images.kernel), ramdiskDigest: try digest(images.ramdisk))
+        let first = TaskDirectory.layerName(0)
+        try await onDisk { () throws(DeltaDiskError) in
+            try await disks.makeFirstLayer(at: directory.layer(first), size: submission.sla.task.deltaBytes)
+        }
+        state.layers = [.init(file: first)]
+        try directory.save(state)
+        let description = description(state, directory)
+        try await hypervising { () throws(HypervisorError) in try await hypervisor.start(description) }
+        state.isRunning = true
+        try directory.save(state)
+    }
+
+    /// Ends a task's guest here and forgets what is local of it. What is in the store stays.
+    package func stop(_ task: TaskID, epoch: Epoch) async throws(EngineError) {
+        // Another life of it may run under the same name: that one is not to be ended.
+        let newer = try TaskDirectory.all(work: configuration.work).contains { $0.task == task && $0.epoch > epoch }
+        if !newer { try await hypervising { () throws(HypervisorError) in try await hypervisor.destroy(Self.domain(of: task)) } }
+        try directory(task, epoch).removeAll()
+    }
+
+    /// One guest of a task at a time, whatever is left of earlier epochs here.
+    private func stopEarlierLives(of task: TaskID, before epoch: Epoch) async throws(EngineError) {
+        for directory in try TaskDirectory.all(work: configuration.work) where directory.task == task && directory.epoch < epoch {
+            try await hypervising { () throws(HypervisorError) in try await hypervisor.destroy(Self.domain(of: task)) }
+            try directory.removeAll()
+        }
+    }
+
+    func description(_ state: LocalState, _ directory: TaskDirectory) -> DomainDescription {
+        let spec = state.submission.sla.task
+        return DomainDescription(
+            name: Self.domain(of: state.submission.task), memoryBytes: spec.memoryBytes, virtualCPUs: spec.virtualCPUs, kernel: state.kernel,
+            ramdisk: state.ramdisk, base: state.base, activeLayer: directory.layer(state.layers.last?.file ?? ""), console: directory.console,
+            run: spec.run)
+    }
+
+    func digest(_ file: String) throws(EngineError) -> String {
+        do { return try Digest.sha256(file: file) } catch { throw .local(path: file, detail: error.localizedDescription) }
+    }
+
+    // MARK: Resuming
+
+    /// Resumes a task on this node in an epoch that this node owns, from a committed checkpoint or from the task's beginning.
+    ///
+    /// A checkpoint that turns out to be damaged is passed over for the one before it; the record says which it was.
+    package func restore(_ submission: TaskSubmission, from: CheckpointID?, epoch: Epoch) async throws(EngineError) -> ResumeRecord {
+        let directory = directory(submission.task, epoch)
+        if let state = try directory.load(), state.isRunning, let done = state.resumption { return done }
+        guard let from else {
+            let started = time.now()
+            try await begin(submission, epoch: epoch)
+            return try remember(
+                ResumeRecord(
+                    task: submission.task, node: configuration.node, epoch: epoch, checkpoint: nil, fetchSeconds: .zero,
+                    restoreSeconds: time.now() - started, fetchedBytes: .zero), in: directory)
+        }
+        try await catalog.require(epoch, of: submission.task, ownedBy: configuration.node)
+        try await stopEarlierLives(of: submission.task, before: epoch)
+        try await hypervising { () throws(HypervisorError) in try await hypervisor.destroy(Self.domain(of: submission.task)) }
+        let line = try await catalog.committed(submission.task).filter { $0.record.id <= from }
+        guard !line.isEmpty else { throw .noSuchCheckpoint(submission.task, from) }
+        var damage: EngineError?
+        for manifest in line.reversed() {
+            do throws(EngineError) {
+                return try await resume(manifest, in: directory)
+            } catch {
+                switch error {
+                case .damaged, .store(.notFound), .store(.damaged): damage = damage ?? error
+                case .store, .hypervisor, .disk, .staleEpoch, .noSuchTask, .noSuchCheckpoint, .tooNew, .local: throw error
+                }
+            }
+        }
+        throw damage ?? .noSuchCheckpoint(submission.task, from)
+    }
+
+    private func resume(_ manifest: Manifest, in directory: TaskDirectory) async throws(EngineError) -> ResumeRecord {
+        let started = time.now()
+        try directory.removeAll()
+        try directory.make()
+        let meter = Transfer.Meter()
+        let checkpoint = manifest.record.id
+        var state = LocalState(
+            submission: manifest.submission, epoch: directory.epoch, kernel: try await shared(manifest.kernel, meter),
+            ramdisk: try await shared(manifest.ramdisk, meter), base: try await shared(manifest.base, meter), baseDigest: manifest.base,
+            kernelDigest: manifest.kernel, ramdiskDigest: manifest.ramdisk, parent: checkpoint, progressAtStart: manifest.record.progress ?? 0)
+        for (index, content) in manifest.layers.enumerated() {
+            let file = TaskDirectory.layerName(index)
+            try await transfer.download(content, to: directory.layer(file), meter: meter)
+            if index > 0 {
+                try await onDisk { () throws(DeltaDiskError) in
+                    try await disks.rebase(directory.layer(file), onto: directory.layer(TaskDirectory.layerName(index - 1)))
+                }
+            }
+            state.layers.append(.init(file: file, content: content))
+        }
+        let memory = directory.memory(checkpoint)
+        try await transfer.download(manifest.memory, to: memory, meter: meter)
+        if state.layers.count > configuration.longestChain { try await merge(&state, directory) }
+        try await addLayer(&state, directory)
+        try directory.save(state)
+        let fetched = time.now()
+        let description = description(state, directory)
+        try await hypervising { () throws(HypervisorError) in
+            try await hypervisor.restore(memoryPath: memory, definition: manifest.definition, as: description)
+        }
+        state.isRunning = true
+        try directory.save(state)
+        try directory.discard(memory)
+        return try remember(
+            ResumeRecord(
+                task: directory.task, node: configuration.node, epoch: directory.epoch, checkpoint: checkpoint, fetchSeconds: fetched - started,
+                restoreSeconds: time.now() - fetched, fetchedBytes: meter.sentBytes), in: directory)
+    }
+
+    private func remember(_ resumption: ResumeRecord, in directory: TaskDirectory) throws(EngineError) -> ResumeRecord {
+        guard var state = try directory.load() else { throw .noSuchTask(directory.task) }
+        state.resumption = resumption
+        try directory.save(state)
+        return resumption
+    }
+
+    /// One layer in place of many; it goes to the store with the next checkpoint.
+    private func merge(_ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
+        let merged = TaskDirectory.layerName(state.layers.count)
+        let files = state.layers.map { directory.layer($0.file) }
+        try await onDisk { () throws(DeltaDiskError) in try await disks.merge(files, into: directory.layer(merged)) }
+        for file in files { try directory.discard(file) }
+        state.layers = [.init(file: merged)]
+    }
+
+    private func addLayer(_ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
+        guard let last = state.layers.last else { throw .local(path: directory.path, detail: "there are no layers") }
+        let next = Self.nextLayer(state)
+        try await onDisk { () throws(DeltaDiskError) in try await disks.makeOverlay(at: directory.layer(next), on: directory.layer(last.file)) }
+        state.layers.append(.init(file: next))
+    }
+
+    static func nextLayer(_ state: LocalState) -> String {
+        let used = state.layers.compactMap { Int($0.file.prefix { $0 != "." }) }.max() ?? -1
+        return TaskDirectory.layerName(used + 1)
+    }
+}
+
+/// A task whose guest was started here.
+package struct LocalTask: Hashable, Sendable {
+    package var submission: TaskSubmission
+    package var epoch: Epoch
+    package var domain: String
+    package var console: String
+    package var progressAtStart: Double
+}
+
+/// A task's files: the image's, unless the declaration names its own.
+struct Images {
+    var kernel: String
+    var ramdisk: String
+    var base: String
+
+    init(_ spec: TaskSpec, directory: String) throws(EngineError) {
+        func absolute(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
+        func file(_ own: String?, _ name: String) -> String? { own.map(absolute) ?? spec.image.map { absolute($0) + "/" + name } }
+        guard let kernel = file(spec.kernel, "vmlinuz"), let ramdisk = file(spec.ramdisk, "ramdisk"), let base = file(spec.base, "base.squashfs")
+        else { throw .local(path: directory, detail: "the task names no image, nor all of base, kernel and ramdisk") }
+        for path in [kernel, ramdisk, base] where !FileManager.default.isReadableFile(atPath: path) {
+            throw .local(path: path, detail: "is not there or cannot be read; `cairn image build` makes an image")
+        }
+        self.kernel = kernel
+        self.ramdisk = ramdisk
+        self.base = base
+    }
+}

@@ -60,7 +60,7 @@ package struct OrderRunner: Sendable {
             checkpoint = assigned.checkpoint
         } else {
             let next: Result<CheckpointID, EngineError>
-            do throws(EngineError) { next = .success(try await engine.nextCheckpoint(of: order.task, epoch: order.epoch)) } catch { next = .failure(error) }
+            do throws(EngineError) { next = .success(try engine.nextCheckpoint(of: order.task, epoch: order.epoch)) } catch { next = .failure(error) }
             switch next {
             case .success(let id): checkpoint = id
             case .failure(let error):
@@ -102,7 +102,7 @@ package struct OrderRunner: Sendable {
 
     private func prune(_ order: Order, _ keep: [CheckpointID]) async throws(LedgerError) {
         let outcome: Result<[CheckpointID], EngineError>
-        do throws(EngineError) { outcome = .success(try await engine.prune(order.task, keep: keep)) } catch { outcome = .failure(error) }
+        do throws(EngineError) { outcome = .success(try await engine.prune(order.task, epoch: order.epoch, keep: keep)) } catch { outcome = .failure(error) }
         switch outcome {
         case .success(let gone): try await say(.checkpointsPruned(task: order.task, checkpoints: gone))
         case .failure(let error): try await say(.orderFailed(order: order.id, node: node, task: order.task, reason: "\(error)"))

@@ -28,7 +28,7 @@ package struct StepExecution: Sendable {
         _ step: PlanStep, of decision: Decision, findings: Findings, knowledge: Knowledge, reports: [NodeID: NodeReport]
     ) async -> Outcome {
         switch step {
-        case .start(let task, let node): return happened(.taskPlaced(task: task, epoch: .first, node: node))
+        case .start(let task, let node): return await place(task, on: node)
         case .checkpoint(let task, let node, let epoch, let order):
             return happened(
                 .checkpointOrdered(
@@ -45,6 +45,12 @@ package struct StepExecution: Sendable {
     }
 
     private func happened(_ event: Event) -> Outcome { Outcome(events: [EventRecord(at: time.now(), source: .manager, event: event)]) }
+
+    private func place(_ task: TaskID, on node: NodeID) async -> Outcome {
+        do throws(EngineError) {
+            return happened(.taskPlaced(task: task, epoch: .first, node: try await catalog.openFirst(of: task, for: node)))
+        } catch { return Outcome(trouble: "\(task) cannot be placed yet: \(error)") }
+    }
 
     private func fenceOff(_ node: NodeID, _ report: NodeReport?) async -> Outcome {
         guard let declared = fleet.nodes.first(where: { $0.id == node }) else { return Outcome(trouble: "node \(node) is not in the fleet") }

@@ -126,11 +126,13 @@ package struct TaskKnowledge: Hashable, Sendable {
             if let from, let index = committed.lastIndex(where: { $0.id == from }) { committed.removeSubrange((index + 1)...) }
             if from == nil { committed = [] }
         case .taskResumed(let resumption) where resumption.epoch == epoch:
+            // A damaged checkpoint may have been passed over for an earlier one.
+            if let used = committed.lastIndex(where: { $0.id == resumption.checkpoint }) { committed.removeSubrange((used + 1)...) }
             let progress = committed.last { $0.id == resumption.checkpoint }?.progress ?? 0
             begin(on: resumption.node, progress: progress, at: record.at)
         case .taskRefused(_, let epoch, let node, let reason) where epoch == self.epoch:
             lastRefusal = Refusal(at: record.at, node: node, reason: reason)
-            if epoch == .first, case .placed = state { state = .submitted } else { state = .interrupted(node) }
+            state = .interrupted(node)
         case .progressSeen(let sample) where sample.epoch == epoch:
             samples.append(sample)
             if samples.count > Self.sampleLimit { samples.removeFirst(samples.count - Self.sampleLimit) }

@@ -1,0 +1,177 @@
+import Ports
+import Vocabulary
+
+/// Says which format a store has.
+struct FormatMarker: Codable {
+    var format = Format.version
+}
+
+/// A task's epochs and checkpoints as the store knows them: enough to recover every task without any database.
+package struct CheckpointCatalog: Sendable {
+    private let store: any CheckpointStore
+    private let time: any TimeSource
+
+    package init(store: any CheckpointStore, time: any TimeSource) {
+        self.store = store
+        self.time = time
+    }
+
+    package struct Raised: Hashable, Sendable {
+        package var epoch: Epoch
+        package var node: NodeID
+        package var from: CheckpointID?
+        /// The line of descent up to `from`, oldest first.
+        package var committed: [CheckpointRecord]
+    }
+
+    /// Opens a task's first epoch for a node.
+    /// - Returns: the node that owns it: another one if it was opened before, by whoever did not live to tell.
+    /// - Throws: `.staleEpoch` when the first epoch is over.
+    package func openFirst(of task: TaskID, for node: NodeID) async throws(EngineError) -> NodeID {
+        try await markFormat()
+        let bytes = try Documents.bytes(EpochRecord(task: task, epoch: .first, node: node, from: nil, at: time.now()))
+        let path = Format.epoch(task, .first)
+        _ = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path) }
+        guard try await newestEpoch(of: task) == .first else { throw .staleEpoch(task: task, epoch: .first) }
+        try await openUnlessSealed(task, .first)
+        return try await epochRecord(task, .first).node
+    }
+
+    /// A store of a later format is refused before anything is written to it.
+    private func markFormat() async throws(EngineError) {
+        let marker = try Documents.bytes(FormatMarker())
+        if try await storing({ () throws(StoreError) in try await store.createExclusively(marker, at: Format.marker) }) { return }
+        _ = try Documents.read(
+            FormatMarker.self, try await storing { () throws(StoreError) in try await store.read(Format.marker) }, from: Format.marker)
+    }
+
+    /// Ends the epoch in force and begins the next one, owned by `node`.
+    ///
+    /// 1. The directory that the old epoch commits into is moved away: from here on nothing can be committed in it. 2. Only
+    /// then is the newest checkpoint looked for, so none is missed. 3. The new epoch's record is created exclusively: of
+    /// several who try, one wins, and the others adopt what it wrote. 4. The winner opens the new epoch's directory. A crash
+    /// after any of these is mended by raising again.
+    package func raiseEpoch(of task: TaskID, from known: Epoch, for node: NodeID) async throws(EngineError) -> Raised {
+        for _ in 0..<100 {
+            let current = try await newestEpoch(of: task) ?? known
+            if current > known, try await !isSealed(task, current) {
+                // Somebody raised it and did not live to tell.
+                let record = try await epochRecord(task, current)
+                try await openUnlessSealed(task, current)
+                return try await raised(record)
+            }
+            try await seal(task, current)
+            let next = EpochRecord(task: task, epoch: current.next, node: node, from: try await lineage(of: task, at: current).last?.record.id, at: time.now())
+            let bytes = try Documents.bytes(next)
+            let path = Format.epoch(task, next.epoch)
+            if try await storing({ () throws(StoreError) in try await store.createExclusively(bytes, at: path) }) {
+                try await openUnlessSealed(task, next.epoch)
+                return try await raised(next)
+            }
+        }
+        throw .local(path: Format.epochs(task), detail: "others keep raising the epoch")
+    }
+
+    /// The epoch in force; nil for a task that the store does not know.
+    package func newestEpoch(of task: TaskID) async throws(EngineError) -> Epoch? {
+        let entries = try await storing { () throws(StoreError) in try await store.list(Format.epochs(task)) }
+        return entries.compactMap { Int($0.name.prefix { $0 != "." }) }.max().map { Epoch($0) }
+    }
+
+    /// - Throws: `.staleEpoch` unless the epoch is in force and owned by the node.
+    package func require(_ epoch: Epoch, of task: TaskID, ownedBy node: NodeID) async throws(EngineError) {
+        guard try await newestEpoch(of: task) == epoch, try await epochRecord(task, epoch).node == node else { throw .staleEpoch(task: task, epoch: epoch) }
+    }
+
+    package func tasks() async throws(EngineError) -> [TaskID] {
+        try await storing { () throws(StoreError) in try await store.list("tasks") }.map { TaskID($0.name) }
+    }
+
+    /// Committed checkpoints of the line of descent that ends in the epoch in force, oldest first.
+    package func committed(_ task: TaskID) async throws(EngineError) -> [Manifest] {
+        guard let current = try await newestEpoch(of: task) else { return [] }
+        return try await lineage(of: task, at: current)
+    }
+
+    package func manifest(_ checkpoint: CheckpointID, of task: TaskID) async throws(EngineError) -> Manifest {
+        guard let epoch = Self.epoch(of: checkpoint) else { throw .noSuchCheckpoint(task, checkpoint) }
+        for directory in [Format.sealed(task, epoch), Format.open(task, epoch)] {
+            do throws(EngineError) { return try await manifest(at: "\(directory)/\(checkpoint).json") } catch .store(.notFound) { continue }
+        }
+        throw .noSuchCheckpoint(task, checkpoint)
+    }
+
+    // MARK: Reading
+
+    static func epoch(of checkpoint: CheckpointID) -> Epoch? {
+        let text = checkpoint.rawValue
+        guard text.hasPrefix("e"), let number = Int(text.dropFirst().prefix { $0 != "-" }) else { return nil }
+        return Epoch(number)
+    }
+
+    private func manifest(at path: String) async throws(EngineError) -> Manifest {
+        try Documents.read(Manifest.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+    }
+
+    private func epochRecord(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) -> EpochRecord {
+        let path = Format.epoch(task, epoch)
+        return try Documents.read(EpochRecord.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+    }
+
+    private func manifests(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) -> [String: String] {
+        var found: [String: String] = [:]
+        for directory in [Format.sealed(task, epoch), Format.open(task, epoch)] {
+            for entry in try await storing({ () throws(StoreError) in try await store.list(directory) }) where entry.name.hasSuffix(".json") {
+                found[String(entry.name.dropLast(5))] = "\(directory)/\(entry.name)"
+            }
+        }
+        return found
+    }
+
+    /// From the epoch back through the checkpoints that each epoch went on from.
+    private func lineage(of task: TaskID, at newest: Epoch) async throws(EngineError) -> [Manifest] {
+        var line: [Manifest] = []
+        var epoch = newest
+        var upTo: String?
+        while epoch >= .first {
+            let here = try await manifests(task, epoch)
+            for name in here.keys.sorted().reversed() where upTo.map({ name <= $0 }) ?? true {
+                guard let path = here[name] else { continue }
+                // A damaged one is as good as none: the task goes on from the one before.
+                do throws(EngineError) { line.append(try await manifest(at: path)) } catch .damaged { continue }
+            }
+            guard epoch > .first, let from = try await epochRecord(task, epoch).from, let earlier = Self.epoch(of: from), earlier < epoch else { break }
+            upTo = from.rawValue
+            epoch = earlier
+        }
+        return line.reversed()
+    }
+
+    private func raised(_ record: EpochRecord) async throws(EngineError) -> Raised {
+        var committed: [CheckpointRecord] = []
+        if let from = record.from, let epoch = Self.epoch(of: from) {
+            committed = try await lineage(of: record.task, at: epoch).map(\.record).filter { $0.id <= from }
+        }
+        return Raised(epoch: record.epoch, node: record.node, from: record.from, committed: committed)
+    }
+
+    // MARK: Sealing
+
+    private func isSealed(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) -> Bool {
+        try await storing { () throws(StoreError) in try await store.list(Format.sealedEpochs(task)) }.contains { $0.name == padded(epoch.rawValue) }
+    }
+
+    private func seal(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) {
+        if try await isSealed(task, epoch) { return }
+        let moved = try await storing { () throws(StoreError) in
+            try await store.moveDirectory(Format.open(task, epoch), to: Format.sealed(task, epoch))
+        }
+        // Never opened: sealed all the same, so that whoever comes late does not open it.
+        if !moved { try await storing { () throws(StoreError) in try await store.makeDirectory(Format.sealed(task, epoch)) } }
+    }
+
+    private func openUnlessSealed(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) {
+        if try await isSealed(task, epoch) { throw .staleEpoch(task: task, epoch: epoch) }
+        try await storing { () throws(StoreError) in try await store.makeDirectory(Format.open(task, epoch)) }
+    }
+}

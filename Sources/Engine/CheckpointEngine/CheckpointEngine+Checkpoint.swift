@@ -1,0 +1,172 @@
+import DataPath
+import Foundation
+import Ports
+import Vocabulary
+
+/// Making a checkpoint: capture (the guest stops for it), upload and commit (the guest runs).
+extension CheckpointEngine {
+    /// The name of the next checkpoint: never one that was used before.
+    package func nextCheckpoint(of task: TaskID, epoch: Epoch) throws(EngineError) -> CheckpointID {
+        let directory = directory(task, epoch)
+        guard var state = try directory.load(), state.isRunning else { throw .noSuchTask(task) }
+        let id = CheckpointID(epoch: epoch, number: state.nextNumber)
+        state.nextNumber += 1
+        try directory.save(state)
+        return id
+    }
+
+    /// Takes a checkpoint, or goes on with one of this name that was interrupted.
+    ///
+    /// - Parameter progress: the task's progress just before, 0 to 1.
+    /// - Throws: `.staleEpoch` when the epoch has ended meanwhile: the store refused the commit.
+    package func checkpoint(
+        _ task: TaskID, epoch: Epoch, id: CheckpointID, order: OrderID, plan: CheckpointOrder, progress: Double?
+    ) async throws(EngineError) -> CheckpointRecord {
+        let directory = directory(task, epoch)
+        guard var state = try directory.load(), state.isRunning else { throw .noSuchTask(task) }
+        try await settleRotation(&state, directory)
+        // Committed by a call that did not live to say so.
+        if let manifest = try await alreadyCommitted(task, id) {
+            try finish(manifest, &state, directory)
+            return manifest.record
+        }
+        if state.capture?.checkpoint != id { try await capture(id, progress: progress, &state, directory) }
+        guard let captured = state.capture else { throw .noSuchCheckpoint(task, id) }
+        let manifest = try await upload(captured, state, directory, order: order, plan: plan)
+        let bytes = try Documents.bytes(manifest)
+        let committed = try await storing { () throws(StoreError) in
+            try await store.commit(bytes, as: "\(Format.open(task, epoch))/\(id).json", replication: plan.replication)
+        }
+        guard committed else { throw .staleEpoch(task: task, epoch: epoch) }
+        try finish(manifest, &state, directory)
+        return manifest.record
+    }
+
+    private func alreadyCommitted(_ task: TaskID, _ id: CheckpointID) async throws(EngineError) -> Manifest? {
+        do throws(EngineError) { return try await catalog.manifest(id, of: task) } catch .noSuchCheckpoint { return nil }
+    }
+
+    /// A rotation that nobody recorded the end of: the hypervisor says which layer the guest writes to.
+    private func settleRotation(_ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
+        guard let next = state.rotatingTo else { return }
+        let definition = try await hypervising { () throws(HypervisorError) in try await hypervisor.definition(Self.domain(of: directory.task)) }
+        if definition.contains(directory.layer(next)) {
+            // The capture's memory is as good as lost, its layer is not: it goes with the next checkpoint.
+            state.layers.append(.init(file: next))
+        } else {
+            try directory.discard(directory.layer(next))
+        }
+        state.rotatingTo = nil
+        try directory.save(state)
+    }
+
+    private func capture(_ id: CheckpointID, progress: Double?, _ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
+        // An earlier capture that never came to its commit.
+        if let old = state.capture { try directory.discard(directory.memory(old.checkpoint)) }
+        state.capture = nil
+        guard let active = state.layers.last else { throw .local(path: directory.path, detail: "there are no layers") }
+        let next = Self.nextLayer(state)
+        try directory.discard(directory.layer(next))
+        try await onDisk { () throws(DeltaDiskError) in try await disks.makeOverlay(at: directory.layer(next), on: directory.layer(active.file)) }
+        state.rotatingTo = next
+        try directory.save(state)
+        let way = try await hypervising { () throws(HypervisorError) in try await hypervisor.capabilities() }.captureWays.first ?? .saveRestore
+        let domain = Self.domain(of: directory.task)
+        let memory = directory.memory(id)
+        let layer = directory.layer(next)
+        let at = time.now()
+        let taken = try await hypervising { () throws(HypervisorError) in
+            try await hypervisor.capture(domain, memoryPath: memory, nextLayer: layer, way: way)
+        }
+        state.capture = LocalState.Captured(
+            checkpoint: id, at: at, way: taken.way, stopSeconds: taken.stopSeconds, definition: taken.definition, progress: progress,
+            layerCount: state.layers.count)
+        state.layers.append(.init(file: next))
+        state.rotatingTo = nil
+        try directory.save(state)
+    }
+
+    private func upload(
+        _ captured: LocalState.Captured, _ state: LocalState, _ directory: TaskDirectory, order: OrderID, plan: CheckpointOrder
+    ) async throws(EngineError) -> Manifest {
+        let task = directory.task
+        let id = captured.checkpoint
+        let meter = Transfer.Meter()
+        var includedBase = false
+        for (file, digest) in [(state.kernel, state.kernelDigest), (state.ramdisk, state.ramdiskDigest), (state.base, state.baseDigest)] {
+            if try await share(file, digest, plan, meter) { includedBase = true }
+        }
+        let prefix = Format.objects(task, id)
+        let memory = try await transfer.upload(
+            directory.memory(id), as: prefix + "/memory", codec: plan.codec, replication: plan.replication, meter: meter)
+        var layers: [ContentRecord] = []
+        var diskBytes: Int64 = 0
+        for (index, layer) in state.layers.prefix(captured.layerCount).enumerated() {
+            if let content = layer.content {
+                layers.append(content)
+            } else {
+                let content = try await transfer.upload(
+                    directory.layer(layer.file), as: prefix + "/layer-\(padded(index))", codec: plan.codec, replication: plan.replication, meter: meter)
+                diskBytes += content.bytes
+                layers.append(content)
+            }
+        }
+        let now = time.now()
+        let record = CheckpointRecord(
+            id: id, task: task, node: configuration.node, epoch: directory.epoch, parent: state.parent, capturedAt: captured.at, committedAt: now,
+            way: captured.way, progress: captured.progress, stopSeconds: captured.stopSeconds, latencySeconds: now - captured.at,
+            uploadSeconds: meter.uploadSeconds, compressSeconds: meter.compressSeconds, memoryBytes: ByteCount(memory.bytes),
+            diskBytes: ByteCount(diskBytes), nonZeroBytes: meter.nonZeroBytes, sentBytes: meter.sentBytes, codec: plan.codec,
+            replication: store.properties.replicates ? plan.replication : 1, includedBase: includedBase, order: order)
+        return Manifest(
+            cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory, layers: layers,
+            base: state.baseDigest, kernel: state.kernelDigest, ramdisk: state.ramdiskDigest)
+    }
+
+    /// What was committed is remembered, and its memory is not needed here any more.
+    private func finish(_ manifest: Manifest, _ state: inout LocalState, _ directory: TaskDirectory) throws(EngineError) {
+        for (index, content) in manifest.layers.enumerated() where index < state.layers.count { state.layers[index].content = content }
+        state.parent = manifest.record.id
+        state.capture = nil
+        try directory.save(state)
+        try directory.discard(directory.memory(manifest.record.id))
+    }
+
+    // MARK: Shared content
+
+    /// Puts content that tasks share into the store, once: its record is committed after its parts.
+    /// - Returns: whether it had to be sent.
+    private func share(_ file: String, _ digest: String, _ plan: CheckpointOrder, _ meter: Transfer.Meter) async throws(EngineError) -> Bool {
+        let path = Format.content(digest)
+        if try await storing({ () throws(StoreError) in try await store.list(path) }).contains(where: { $0.name == "content.json" }) { return false }
+        let content = try await transfer.upload(file, as: path + "/part", codec: .none, replication: plan.replication, meter: meter)
+        let bytes = try Documents.bytes(SharedContent(digest: digest, content: content))
+        _ = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path + "/content.json") }
+        return true
+    }
+
+    /// A file on this node with the content of a digest: kept for every task here.
+    func shared(_ digest: String, _ meter: Transfer.Meter) async throws(EngineError) -> String {
+        let folder = configuration.work + "/contents"
+        let file = folder + "/" + digest.replacing(":", with: "-")
+        if FileManager.default.fileExists(atPath: file) { return file }
+        let path = Format.content(digest) + "/content.json"
+        let record = try Documents.read(
+            SharedContent.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+        let temporary = file + "." + UUID().uuidString
+        do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
+            throw .local(path: folder, detail: error.localizedDescription)
+        }
+        try await transfer.download(record.content, to: temporary, meter: meter)
+        guard try self.digest(temporary) == digest else { throw .damaged(what: path, detail: "the content's digest is another") }
+        guard rename(temporary, file) == 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
+        return file
+    }
+}
+
+/// Content in the store that tasks share.
+struct SharedContent: Codable, Hashable {
+    var format = Format.version
+    var digest: String
+    var content: ContentRecord
+}

@@ -1,0 +1,108 @@
+import Foundation
+import Vocabulary
+
+/// What a node keeps of one life of a task, in `WORK/tasks/TASK/EPOCH/`, beside the disks:
+///
+///     state.json                    this, replaced atomically
+///     layers/000000.qcow2 …         lowest first; the last is written to, the others never change
+///     memory-CHECKPOINT.img         between a capture and its commit
+///     console.log
+struct LocalState: Codable, Hashable, Sendable {
+    var submission: TaskSubmission
+    var epoch: Epoch
+    /// The guest was started or restored; before that, everything here may be made anew.
+    var isRunning = false
+    var layers: [Layer] = []
+    /// An overlay that is being rotated in; which of the two is in use, the hypervisor knows.
+    var rotatingTo: String?
+    var capture: Captured?
+    var kernel: String
+    var ramdisk: String
+    var base: String
+    var baseDigest: String
+    var kernelDigest: String
+    var ramdiskDigest: String
+    var parent: CheckpointID?
+    var progressAtStart = 0.0
+    var nextNumber = 1
+    var resumption: ResumeRecord?
+
+    struct Layer: Codable, Hashable, Sendable {
+        /// In `layers/`.
+        var file: String
+        /// nil: not in the store yet.
+        var content: ContentRecord?
+    }
+
+    /// Memory and disk of one instant, on this node's disk and not committed yet.
+    struct Captured: Codable, Hashable, Sendable {
+        var checkpoint: CheckpointID
+        var at: Timestamp
+        var way: CaptureWay
+        var stopSeconds: Seconds
+        var definition: String
+        var progress: Double?
+        /// How many layers, from the lowest, belong to it.
+        var layerCount: Int
+    }
+}
+
+/// Files of one life of a task.
+struct TaskDirectory: Sendable {
+    let path: String
+    let task: TaskID
+    let epoch: Epoch
+
+    init(work: String, task: TaskID, epoch: Epoch) {
+        path = "\(work)/tasks/\(task)/\(padded(epoch.rawValue))"
+        self.task = task
+        self.epoch = epoch
+    }
+
+    var layers: String { path + "/layers" }
+    func layer(_ file: String) -> String { layers + "/" + file }
+    static func layerName(_ index: Int) -> String { padded(index) + ".qcow2" }
+    var console: String { path + "/console.log" }
+    func memory(_ checkpoint: CheckpointID) -> String { "\(path)/memory-\(checkpoint).img" }
+    private var statePath: String { path + "/state.json" }
+
+    func make() throws(EngineError) {
+        do { try FileManager.default.createDirectory(atPath: layers, withIntermediateDirectories: true) } catch {
+            throw .local(path: path, detail: error.localizedDescription)
+        }
+    }
+
+    /// nil when there is none.
+    func load() throws(EngineError) -> LocalState? {
+        guard FileManager.default.fileExists(atPath: statePath) else { return nil }
+        do { return try JSONDecoder().decode(LocalState.self, from: Data(contentsOf: URL(fileURLWithPath: statePath))) } catch {
+            throw .local(path: statePath, detail: "\(error)")
+        }
+    }
+
+    func save(_ state: LocalState) throws(EngineError) {
+        do { try JSONEncoder().encode(state).write(to: URL(fileURLWithPath: statePath), options: .atomic) } catch {
+            throw .local(path: statePath, detail: error.localizedDescription)
+        }
+    }
+
+    func discard(_ file: String) throws(EngineError) {
+        guard FileManager.default.fileExists(atPath: file) else { return }
+        do { try FileManager.default.removeItem(atPath: file) } catch { throw .local(path: file, detail: error.localizedDescription) }
+    }
+
+    func removeAll() throws(EngineError) { try discard(path) }
+
+    /// Every life of every task here.
+    static func all(work: String) throws(EngineError) -> [TaskDirectory] {
+        let root = work + "/tasks"
+        guard FileManager.default.fileExists(atPath: root) else { return [] }
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: root).sorted().flatMap { task in
+                try FileManager.default.contentsOfDirectory(atPath: root + "/" + task).sorted().compactMap { name in
+                    Int(name).map { TaskDirectory(work: work, task: TaskID(task), epoch: Epoch($0)) }
+                }
+            }
+        } catch { throw .local(path: root, detail: error.localizedDescription) }
+    }
+}

@@ -131,13 +131,13 @@ private struct Reasons {
             if let nextBest = others.filter({ $0.violations.isEmpty }).min(by: { $0.totalCost < $1.totalCost }) {
                 sentences.append(against(nextBest, chosen))
             } else if decision.alternatives.count == 1 {
-                sentences.append("\(chosen.name) was the only alternative; it is expected to cost \(cost(chosen.totalCost)).")
+                sentences.append("“\(chosen.name)” was the only alternative; it is expected to cost \(cost(chosen.totalCost)).")
             } else {
-                sentences.append("\(chosen.name) is expected to cost \(cost(chosen.totalCost)). No other alternative keeps all limits.")
+                sentences.append("“\(chosen.name)” is expected to cost \(cost(chosen.totalCost)). No other alternative keeps all limits.")
             }
             if let refused = others.filter({ !$0.violations.isEmpty && $0.totalCost < chosen.totalCost }).min(by: { $0.totalCost < $1.totalCost }) {
                 sentences.append(
-                    "\(refused.name) would be cheaper (\(cost(refused.totalCost))) but breaks a limit: \(refused.violations.joined(separator: "; ")).")
+                    "“\(refused.name)” would be cheaper (\(cost(refused.totalCost))) but breaks a limit: \(refused.violations.joined(separator: "; ")).")
             }
             if !chosen.violations.isEmpty {
                 sentences.append("It was recorded that it cannot keep everything: \(chosen.violations.joined(separator: "; ")).")
@@ -163,7 +163,7 @@ private struct Reasons {
         let parts = terms.filter { $0.1.isFinite && abs($0.1) > scale }.map { "\($0) \(cost(abs($1))) \($1 > 0 ? "more" : "less")" }
         let how = parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
         let comparison = difference > scale ? "\(cost(difference)) more" : difference < -scale ? "\(cost(-difference)) less" : "as much"
-        return "\(chosen.name) is expected to cost \(cost(chosen.totalCost)); the next best that keeps all limits, \(other.name), \(comparison)\(how)."
+        return "“\(chosen.name)” is expected to cost \(cost(chosen.totalCost)); the next best that keeps all limits, “\(other.name)”, \(comparison)\(how)."
     }
 }
 
@@ -206,8 +206,8 @@ private struct Difference {
             return ["Decision \(there.id) is of another kind (\(there.kind.rawValue), not \(here.kind.rawValue)): what was weighed cannot be compared."]
         }
         switch (chosen(here), chosen(there)) {
-        case (let these?, let those?) where these == those: sentences.append("Both chose \(these).")
-        case (let these?, let those?): sentences.append("\(name(here)) chose \(these); \(name(there)) chose \(those).")
+        case (let these?, let those?) where these == those: sentences.append("Both chose “\(these)”.")
+        case (let these?, let those?): sentences.append("\(name(here)) chose “\(these)”; \(name(there)) chose “\(those)”.")
         default: return ["There was nothing to choose between."]
         }
         guard let thesePrices, let thosePrices else {
@@ -219,16 +219,17 @@ private struct Difference {
         if thesePrices.prices == thosePrices.prices { return sentences + ["Both have the same prices: what differs comes from their inputs and limits."] }
         if let a = thesePrices.secondsPerGiBSent, let b = thosePrices.secondsPerGiBSent {
             let factor = a > .zero && b > .zero ? max(a / b, b / a) : nil
-            let more = factor.map { $0 > 1.005 ? ", \(Words.significant($0, 2)) times as much" : "" } ?? ""
+            let more = factor.map { $0 > 1.005 ? ", \(Words.significant($0, 2)) times as much," : "" } ?? ""
             let (dear, cheap) = b > a ? (thosePrices, thesePrices) : (thesePrices, thosePrices)
             sentences.append(
-                "To \(dear.preference) a GiB on the network is worth \(Words.duration(max(a, b))) of time\(more); to \(cheap.preference) \(Words.duration(min(a, b))).")
+                "A GiB on the network is worth \(Words.duration(min(a, b))) of the task's time to \(cheap.preference) and \(Words.duration(max(a, b)))\(more) to \(dear.preference).")
         }
         if let stretch { sentences.append(stretch) }
         if let hereThen, let these = chosen(here) { sentences.append(told(hereThen, instead: these, of: here)) }
         if let thereThen, let those = chosen(there) { sentences.append(told(thereThen, instead: those, of: there)) }
-        if !differentInputs.isEmpty {
-            sentences.append("Their inputs differ too: \(differentInputs.prefix(6).map { "\($0.name) \(Words.quantity($0.name, $0.here)) and \(Words.quantity($0.name, $0.there))" }.joined(separator: ", ")).")
+        let others = differentInputs.filter { !$0.name.hasPrefix("price") }
+        if !others.isEmpty {
+            sentences.append("Their inputs differ too: \(others.prefix(6).map { "\($0.name) \(Words.quantity($0.name, $0.here)) and \(Words.quantity($0.name, $0.there))" }.joined(separator: ", ")).")
         }
         return sentences
     }
@@ -263,8 +264,15 @@ private struct Difference {
         let start = "With the prices of \(repricing.preference) and the inputs of \(name(decision))"
         guard let would = repricing.wouldChoose else { return start + " no alternative would have kept all limits." }
         if would == actual {
-            return start + " the choice would have been the same, \(actual), at \(amount(actual))\(part): of what was weighed there, the preference made no difference."
+            let free = repricing.totals.min { $0.totalCost < $1.totalCost }
+            let why =
+                free.map { free in
+                    free.name == actual
+                        ? "of what was weighed there, the preference made no difference"
+                        : "“\(free.name)” would have been cheaper still (\(amount(free.name))), but breaks a limit: it is the limits that decided"
+                } ?? ""
+            return start + " the choice would have been the same, “\(actual)”, at \(amount(actual))\(part): \(why)."
         }
-        return start + ", of what was weighed, \(would) would have been chosen (\(amount(would))\(part)) and not \(actual) (\(amount(actual)))."
+        return start + ", of what was weighed, “\(would)” would have been chosen (\(amount(would))\(part)) and not “\(actual)” (\(amount(actual)))."
     }
 }

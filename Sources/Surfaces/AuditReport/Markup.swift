@@ -49,13 +49,19 @@ struct MarkupTable {
     var rows: [[Markup]] = []
     /// Said when there are no rows; nil: then there is no table either.
     var emptiness: String?
+    /// With sentences in it: on a narrow screen each row becomes a block, each cell with its column's name.
+    var hasSentences = false
 
     var markup: Markup {
         if rows.isEmpty { return emptiness.map { "<p class=\"quiet\">\($0)</p>" } ?? .none }
-        let head = columns.map { column -> Markup in column.isNumber ? "<th scope=\"col\" class=\"number\">\(column.title)</th>" : "<th scope=\"col\">\(column.title)</th>" }
+        let head = columns.map { column -> Markup in "<th scope=\"col\"\(column.isNumber ? numberClass : .none)>\(column.title)</th>" }
         let body = rows.map { row -> Markup in
-            "<tr>\(zip(row, columns).map { cell, column -> Markup in column.isNumber ? "<td class=\"number\">\(cell)</td>" : "<td>\(cell)</td>" })</tr>\n"
+            "<tr>\(zip(row, columns).map { cell, column -> Markup in "<td\(column.isNumber ? numberClass : .none)\(hasSentences ? label(column) : .none)>\(cell)</td>" })</tr>\n"
         }
-        return "<div class=\"scroll\"><table><thead><tr>\(head)</tr></thead><tbody>\n\(body)</tbody></table></div>\n"
+        let kind: Markup = hasSentences ? " class=\"sentences\"" : .none
+        return "<div class=\"scroll\"><table\(kind)><thead><tr>\(head)</tr></thead><tbody>\n\(body)</tbody></table></div>\n"
     }
+
+    private var numberClass: Markup { " class=\"number\"" }
+    private func label(_ column: Column) -> Markup { " data-column=\"\(column.title)\"" }
 }

@@ -61,7 +61,7 @@ extension Report {
             .init(title: "Node"), .init(title: "Standing"), .init(title: "Losses", isNumber: true), .init(title: "Seen alive", isNumber: true), .init(title: "Hypervisor"),
         ])
         machines.rows = nodes.map { ["\($0.node)", "\($0.standing.rawValue)", "\($0.failures)", "\(Words.duration($0.exposureSeconds))", "\($0.hypervisor ?? "unknown")"] }
-        var troubles = MarkupTable(columns: [.init(title: "When"), .init(title: "What")])
+        var troubles = MarkupTable(columns: [.init(title: "When"), .init(title: "What")], hasSentences: true)
         troubles.rows = incidents.suffix(200).map { ["<span class=\"when\">\(Words.moment($0.at.time))</span>", "\($0.sentence)"] }
         var prices = MarkupTable(columns: [
             .init(title: "Policy"), .init(title: "Preference"), .init(title: "An hour", isNumber: true), .init(title: "A GiB sent", isNumber: true),
@@ -106,7 +106,7 @@ private func predictionTable(_ predictions: [PredictionReport]) -> Markup {
 private let decisionLimit = 300
 
 private func decisionTable(_ decisions: [DecisionReport], since start: Timestamp?) -> Markup {
-    var table = MarkupTable(columns: [.init(title: "Decision"), .init(title: "When", isNumber: true), .init(title: "What and why")])
+    var table = MarkupTable(columns: [.init(title: "Decision"), .init(title: "When", isNumber: true), .init(title: "What and why")], hasSentences: true)
     table.rows = decisions.suffix(decisionLimit).map { decision in
         let when = start.map { Words.offset(span($0, decision.at.time)) } ?? Words.moment(decision.at.time)
         return ["<code>\(decision.decision)</code><br/><span class=\"quiet\">\(decision.kind.rawValue)</span>", "<span class=\"when\">\(when)</span>", decision.account]
@@ -211,7 +211,7 @@ extension TaskReport {
     private var promiseTable: Markup {
         var table = MarkupTable(
             columns: [.init(title: "Promise"), .init(title: "Limit", isNumber: true), .init(title: "Observed", isNumber: true), .init(title: "Standing"), .init(title: "In words")],
-            emptiness: "None: the SLA has no deadline and no limits.")
+            emptiness: "None: the SLA has no deadline and no limits.", hasSentences: true)
         table.rows = promises.map { ["\(PromiseJudge.title($0.name))", "\($0.limitWords)", "\($0.observedWords)", $0.standing.badge(), "\($0.sentence)"] }
         return table.markup
     }

@@ -32,7 +32,7 @@ enum ReportStyle {
         details[open] { background: var(--panel); border-radius: .4rem; padding: .4rem .75rem .6rem; } details table { margin-top: .5rem; font-size: .86rem; } details ul { margin: .6rem 0 0; padding-left: 1.2rem; }
         ul.failures { margin: 0; padding-left: 1.2rem; } ul.failures .when { color: var(--quiet); margin-right: .4rem; }
         footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem; color: var(--quiet); font-size: .88rem; }
-        .timeline { margin: 1.25rem 0 .5rem; } .timeline svg { display: block; width: 100%; min-width: 640px; height: auto; }
+        .timeline { margin: 1.25rem 0 .5rem; } .timeline svg { display: block; width: 100%; min-width: 720px; height: auto; }
         figcaption { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; color: var(--quiet); margin-top: .3rem; }
         .key { display: inline-block; width: .9em; height: .9em; margin-right: .4em; vertical-align: -.1em; }
         .key-progress { height: 0; border-top: 2.5px solid var(--accent); vertical-align: .25em; width: 1.3em; } .key-mark { border: 2px solid var(--accent); border-radius: 50%; background: var(--ground); }
@@ -46,7 +46,10 @@ enum ReportStyle {
         .failure { stroke: var(--broken); stroke-width: 3; fill: none; stroke-linecap: round; } .fallback { stroke: var(--quiet); stroke-width: 1.2; stroke-dasharray: 3 4; } .again { fill: var(--kept); }
         .deadline { stroke: var(--deadline); stroke-width: 2; stroke-dasharray: 6 4; } .done { stroke: var(--kept); stroke-width: 3; fill: none; stroke-linecap: round; stroke-linejoin: round; }
         .node0 { fill: var(--accent); fill-opacity: .22; } .node1 { fill: var(--kept); fill-opacity: .25; } .node2 { fill: var(--deadline); fill-opacity: .22; } .node3 { fill: var(--stop); fill-opacity: .22; }
-        @media (max-width: 40rem) { body { padding: 1rem .8rem 2rem; } dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .5rem; } }
+        @media screen and (max-width: 40rem) { body { padding: 1rem .8rem 2rem; } dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .5rem; } td { white-space: nowrap; }
+          details td, td .account { white-space: normal; } table.sentences > thead { display: none; } table.sentences > tbody > tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
+          table.sentences > tbody > tr > td { display: inline-block; border: 0; padding: .1rem .9rem .1rem 0; text-align: left; white-space: normal; max-width: 100%; overflow-wrap: anywhere; } table.sentences > tbody > tr > td:last-child { display: block; padding-right: 0; }
+          table.sentences > tbody > tr > td.number::before { content: attr(data-column) " "; color: var(--quiet); font-size: .85em; } table.sentences br { display: none; } }
         @media print { :root { --ground: #fff; --panel: #fff; --ink: #000; --quiet: #444; --line: #bbb; --accent: #1f5fa8; --kept: #17693a; --keptGround: #fff; --broken: #a3201d; --brokenGround: #fff;
           --open: #6b5200; --openGround: #fff; --upload: #8fb7e3; --stop: #b3541e; --down: #f7dcda; --deadline: #7a3fa0; }
           body { max-width: none; padding: 0; font-size: 10pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; } .badge { border: 1px solid; } a { color: inherit; text-decoration: none; }

@@ -19,7 +19,7 @@ extension Report {
         }
         for task in tasks { task.write(to: &page) }
         writeNodes(to: &page)
-        writePredictions(predictions, "Predictions, all tasks", to: &page)
+        writePredictions(predictions, "Predicted and observed, means over all tasks", to: &page)
         if !incidents.isEmpty {
             page.blank()
             page.paragraph("Incidents")
@@ -42,10 +42,10 @@ extension Report {
     }
 }
 
-private func writePredictions(_ predictions: [PredictionReport], _ title: String, to page: inout TextPage) {
+private func writePredictions(_ predictions: [PredictionReport], _ title: String, indent: Int = 0, to page: inout TextPage) {
     guard !predictions.isEmpty else { return }
     page.blank()
-    page.paragraph(title)
+    page.paragraph(title, indent: indent)
     page.table(
         [
             .init(title: "quantity"), .init(title: "n", isRight: true), .init(title: "predicted", isRight: true), .init(title: "observed", isRight: true),
@@ -76,7 +76,7 @@ extension TaskReport {
         writeFailures(to: &page)
         writeCheckpoints(to: &page)
         writeDecisions(to: &page)
-        writePredictions(predictions, "  Predictions", to: &page)
+        writePredictions(predictions, "Predicted and observed, means", indent: 2, to: &page)
     }
 
     /// Where it is in its life, with the moments that matter.
@@ -123,7 +123,7 @@ extension TaskReport {
         if cost.fetchedBytes > .zero { sent += ", \(Words.bytes(cost.fetchedBytes)) fetched to resume" }
         var words = [("checkpoints", made), ("stopped", stopped), ("sent", sent)]
         if cost.committedCheckpoints > 0 {
-            words.append(("in upload", "\(Words.duration(cost.uploadSeconds)), \(Words.duration(cost.compressSeconds)) of it or beside it compressing"))
+            words.append(("upload", "\(Words.duration(cost.uploadSeconds)); compression, beside it, \(Words.duration(cost.compressSeconds))"))
         }
         if !failures.isEmpty { words.append(("failures", "\(Words.duration(cost.lostWorkSeconds)) of work lost, \(Words.duration(cost.downSeconds)) down")) }
         return words
@@ -181,7 +181,7 @@ extension Promise {
 }
 
 extension CheckpointReport {
-    var statusWords: String { resumptions > 0 ? "\(status.rawValue), resumed" : status.rawValue }
+    var statusWords: String { resumptions > 0 ? "resumed" : status.rawValue }
     var codecWords: String {
         guard let codec else { return "-" }
         return codec.rawValue + (replication.map { $0 > 1 ? "×\($0)" : "" } ?? "")

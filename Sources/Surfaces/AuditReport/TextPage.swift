@@ -15,7 +15,7 @@ struct TextPage {
         let margin = String(repeating: " ", count: indent)
         var line = margin
         var isFresh = true
-        for word in Words.harmless(text).split(separator: " ") {
+        for word in Self.words(of: Words.harmless(text)) {
             if !isFresh, line.count + 1 + word.count > width {
                 lines.append(line)
                 line = margin + String(repeating: " ", count: hanging)
@@ -25,6 +25,18 @@ struct TextPage {
             isFresh = false
         }
         if !isFresh { lines.append(line) }
+    }
+
+    private static let units: Set<Substring> = ["s", "ms", "min", "h", "d", "%", "B", "KiB", "MiB", "GiB", "TiB", "EUR", "USD", "copies"]
+
+    /// A number and its unit stay together.
+    private static func words(of text: String) -> [String] {
+        var words: [String] = []
+        for word in text.split(separator: " ") {
+            let unit = word.prefix { $0.isLetter || $0 == "%" }
+            if units.contains(unit), let last = words.last, last.last?.isNumber == true { words[words.count - 1] = last + " " + word } else { words.append(String(word)) }
+        }
+        return words
     }
 
     /// `left` and, at the right margin, `right`; on two lines if they do not fit.

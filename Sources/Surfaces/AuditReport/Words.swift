@@ -64,9 +64,12 @@ package enum Words {
 
     /// An amount in a policy's currency, which may be far below a cent.
     package static func cost(_ amount: Double) -> String {
-        guard amount.isFinite else { return amount.isNaN ? "unknown" : "∞" }
+        guard amount.isFinite else { return amount.isNaN ? "unknown" : amount > 0 ? "∞" : "−∞" }
         if amount == 0 { return "0" }
-        return abs(amount) >= 1_000 ? fixed(amount, 0) : significant(amount, 4)
+        if abs(amount) >= 1_000 { return fixed(amount, 0) }
+        if abs(amount) >= 0.0001 { return significant(amount, 4) }
+        let power = Int(log10(abs(amount)).rounded(.down))
+        return "\(significant(amount / pow(10, Double(power)), 2))e\(power)"
     }
 
     /// A number whose name ends in its unit.
@@ -125,13 +128,14 @@ package enum Words {
 
 /// A moment as RFC 3339 text in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`.
 package struct Moment: Hashable, Sendable, Codable, Comparable {
-    package var time: Timestamp
-    package init(_ time: Timestamp) { self.time = time }
+    /// To the millisecond, within the years 1 to 9999: what lies outside is the nearest of them.
+    package let time: Timestamp
+    package init(_ time: Timestamp) { self.init(milliseconds: Int64((min(max(time.rawValue, -62_135_596_800), 253_402_300_799) * 1_000).rounded())) }
+    private init(milliseconds: Int64) { time = Timestamp(Double(milliseconds) / 1_000) }
     package static func < (a: Moment, b: Moment) -> Bool { a.time < b.time }
 
     package var text: String {
-        // Year 1 to 9999; what lies outside is shown as the nearest of them.
-        let milliseconds = Int64((min(max(time.rawValue, -62_135_596_800), 253_402_300_799) * 1_000).rounded())
+        let milliseconds = Int64((time.rawValue * 1_000).rounded())
         let days = (milliseconds >= 0 ? milliseconds : milliseconds - 86_399_999) / 86_400_000
         let rest = milliseconds - days * 86_400_000
         let (year, month, day) = Moment.civil(daysSince1970: days)
@@ -144,9 +148,10 @@ package struct Moment: Hashable, Sendable, Codable, Comparable {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         let parts = text.split(whereSeparator: { !$0.isASCII || !$0.isNumber }).compactMap { Int64($0) }
-        guard text.hasSuffix("Z"), parts.count == 7 else { throw DecodingError.dataCorruptedError(in: container, debugDescription: "no moment: \(text)") }
+        let ranges: [ClosedRange<Int64>] = [1...9_999, 1...12, 1...31, 0...23, 0...59, 0...60, 0...999]
+        guard text.hasSuffix("Z"), parts.count == 7, zip(parts, ranges).allSatisfy({ $1.contains($0) }) else { throw DecodingError.dataCorruptedError(in: container, debugDescription: "no moment: \(text)") }
         let days = Moment.days(year: parts[0], month: parts[1], day: parts[2])
-        time = Timestamp(Double(((days * 24 + parts[3]) * 60 + parts[4]) * 60 + parts[5]) + Double(parts[6]) / 1_000)
+        self.init(milliseconds: (((days * 24 + parts[3]) * 60 + parts[4]) * 60 + parts[5]) * 1_000 + parts[6])
     }
 
     package func encode(to encoder: any Encoder) throws {

@@ -40,11 +40,14 @@ struct CostObjectiveTests {
             let count = Interval.segments(workSeconds: work, stopSeconds: option.stopSeconds, failureRatePerSecond: 1 / mtbf)
             let closed = objective.evaluate(option, intervalSeconds: count == 1 ? nil : work / Double(count))
             #expect(found.terms.total <= closed.terms.total * (1 + 1e-9), "seed \(seed)")
-            #expect(abs(found.checkpoints + 1 - Double(count)) <= max(1, 0.01 * Double(count)), "seed \(seed): \(found.checkpoints + 1) against \(count)")
+            #expect(
+                abs(found.checkpoints + 1 - Double(count)) <= max(1, 0.01 * Double(count)), "seed \(seed): \(found.checkpoints + 1) against \(count)")
             // No number of checkpoints near it, nor any random interval, is cheaper.
             for _ in 0..<20 {
                 let other = objective.evaluate(option, intervalSeconds: random.logUniform(work / 300, work * 2))
-                #expect(other.terms.total >= found.terms.total * (1 - 1e-6), "seed \(seed): W \(work), M \(mtbf), τ \(String(describing: other.intervalSeconds))")
+                #expect(
+                    other.terms.total >= found.terms.total * (1 - 1e-6),
+                    "seed \(seed): W \(work), M \(mtbf), τ \(String(describing: other.intervalSeconds))")
             }
         }
     }
@@ -94,7 +97,8 @@ struct CostObjectiveTests {
             name: "zstd", stopSeconds: 2, interferenceSeconds: 6, latencySeconds: 40, recoverySeconds: 60, sentBytes: 1e9, replication: 2)
         let outlook = Outlook(workSeconds: 86_400, failureRatePerSecond: 1 / 36_000.0)
         func best(_ perGB: Double) -> Candidate {
-            CostObjective(outlook: outlook, prices: ObjectivePrices(perSecond: 1 / 3600.0, perByteSent: perGB / 1e9)).minimise(over: [raw, packed]).best
+            CostObjective(outlook: outlook, prices: ObjectivePrices(perSecond: 1 / 3600.0, perByteSent: perGB / 1e9)).minimise(over: [raw, packed])
+                .best
         }
         #expect(best(0).option.name == "none")
         #expect(best(0.01).option.name == "zstd")
@@ -105,6 +109,40 @@ struct CostObjectiveTests {
             #expect(sent <= before * (1 + 1e-9))
             before = sent
         }
+    }
+
+    @Test("Cost up: not more checkpoints; failure rate up: not fewer; network price up: not more bytes", arguments: 1...4)
+    func monotone(seed: UInt64) {
+        var random = Seeded(seed)
+        for _ in 0..<20 {
+            let option = CheckpointOption(name: "o", stopSeconds: random.logUniform(0.1, 20), recoverySeconds: 30, sentBytes: 1e9, replication: 2)
+            let outlook = Outlook(workSeconds: random.logUniform(100, 1e5), failureRatePerSecond: 1 / random.logUniform(300, 1e6))
+            let objective = CostObjective(outlook: outlook, prices: ObjectivePrices(perSecond: 1e-3, perByteSent: random.logUniform(1e-14, 1e-11)))
+            let base = objective.minimise(over: [option]).best
+            let more = random.uniform(1.05, 3)
+            // A thousandth, for the search's own accuracy where checkpoints are many.
+            var dearer = option
+            dearer.stopSeconds *= more
+            #expect(objective.minimise(over: [dearer]).best.checkpoints <= base.checkpoints * 1.001, "seed \(seed)")
+            var failing = objective
+            failing.outlook.failureRatePerSecond *= more
+            #expect(failing.minimise(over: [option]).best.checkpoints >= base.checkpoints * 0.999, "seed \(seed)")
+            var network = objective
+            network.prices.perByteSent *= more
+            #expect(network.minimise(over: [option]).best.expectedSentBytes <= base.expectedSentBytes * 1.001, "seed \(seed)")
+        }
+    }
+
+    @Test("Stops end when the work, a recovery and a stop fill the time left")
+    func nearDeadline() {
+        let option = CheckpointOption(name: "o", stopSeconds: 2, interferenceSeconds: 3, recoverySeconds: 45)
+        func ends(_ deadline: Double?) -> Bool {
+            CostObjective(outlook: Outlook(workSeconds: 100, failureRatePerSecond: 1e-4), prices: timeAlone, deadlineSeconds: deadline)
+                .optionalStopsEnd(option)
+        }
+        // 100 + 45 + 5 = 150.
+        #expect(ends(150) && ends(-5))
+        #expect(!ends(151) && !ends(nil))
     }
 
     @Test("Penalty: nothing without a deadline, all of it when it has long passed, in between what the distribution says")
@@ -142,7 +180,8 @@ struct CostObjectiveTests {
     func storage() {
         // 900 s without failures, C = 0; τ = 300: two checkpoints, none, one, two kept in turn: one on average.
         let objective = CostObjective(
-            outlook: Outlook(workSeconds: 900, failureRatePerSecond: 0, keepLast: 3), prices: ObjectivePrices(perSecond: 1, perByteSecondStored: 1e-9))
+            outlook: Outlook(workSeconds: 900, failureRatePerSecond: 0, keepLast: 3), prices: ObjectivePrices(perSecond: 1, perByteSecondStored: 1e-9)
+        )
         let option = CheckpointOption(name: "o", stopSeconds: 0, storedBytes: 1e6, replication: 2)
         let candidate = objective.evaluate(option, intervalSeconds: 300)
         #expect(abs(candidate.expectedStoredByteSeconds - 900 * 2e6) < 1)
@@ -252,14 +291,17 @@ struct ObjectiveLimitTests {
         let cheap = CheckpointOption(name: "o", stopSeconds: 10, recoverySeconds: 60, sentBytes: 1e9, replication: 1)
         let dear = ObjectivePrices(perSecond: 1 / 3600.0, perByteSent: 2e-10)
         let free = CostObjective(outlook: near, prices: dear, deadlineSeconds: 5400).minimise(over: [cheap])
-        let sure = CostObjective(outlook: near, prices: dear, limits: ObjectiveLimits(meetProbability: 0.97), deadlineSeconds: 5400).minimise(over: [cheap])
+        let sure = CostObjective(outlook: near, prices: dear, limits: ObjectiveLimits(meetProbability: 0.97), deadlineSeconds: 5400).minimise(over: [
+            cheap
+        ])
         #expect((free.best.probabilityMet ?? 1) < 0.97)
         #expect(sure.isFeasible)
         #expect((sure.best.probabilityMet ?? 0) >= 0.97)
         #expect(sure.best.terms.total > free.best.terms.total)
         #expect(sure.binding.map(\.name) == [.meetProbability])
         // One that nothing reaches: as sure as can be.
-        let never = CostObjective(outlook: near, prices: dear, limits: ObjectiveLimits(meetProbability: 0.99999), deadlineSeconds: 4000).minimise(over: [cheap])
+        let never = CostObjective(outlook: near, prices: dear, limits: ObjectiveLimits(meetProbability: 0.99999), deadlineSeconds: 4000).minimise(
+            over: [cheap])
         #expect(!never.isFeasible)
         #expect((never.best.probabilityMet ?? 0) >= (free.best.probabilityMet ?? 1) * 0.2)
     }
@@ -270,22 +312,27 @@ struct ObjectiveLimitTests {
         for _ in 0..<10 {
             let work = random.logUniform(60, 1e6)
             let outlook = Outlook(
-                workSeconds: work, unsavedSeconds: random.share() < 0.5 ? 0 : random.uniform(0, work / 4), failureRatePerSecond: 1 / random.logUniform(100, 1e7),
+                workSeconds: work, unsavedSeconds: random.share() < 0.5 ? 0 : random.uniform(0, work / 4),
+                failureRatePerSecond: 1 / random.logUniform(100, 1e7),
                 keptCheckpoints: Int(random.uniform(0, 5)))
             let options = (0..<3).map { index in
                 let stop = random.logUniform(0.05, 30)
                 let interference = random.uniform(0, stop)
                 return CheckpointOption(
-                    name: "option \(index)", stopSeconds: stop, interferenceSeconds: interference, latencySeconds: (stop + interference) * random.uniform(1, 5),
-                    recoverySeconds: random.logUniform(5, 300), sentBytes: random.logUniform(1e6, 1e10), storedBytes: 1e8, fetchedBytes: 1e9, replication: 2)
+                    name: "option \(index)", stopSeconds: stop, interferenceSeconds: interference,
+                    latencySeconds: (stop + interference) * random.uniform(1, 5),
+                    recoverySeconds: random.logUniform(5, 300), sentBytes: random.logUniform(1e6, 1e10), storedBytes: 1e8, fetchedBytes: 1e9,
+                    replication: 2)
             }
             let floor = random.logUniform(1, 100)
             let limits = ObjectiveLimits(
-                lostWorkSeconds: random.share() < 0.5 ? nil : random.logUniform(30, 1e5), recoverySeconds: random.share() < 0.5 ? nil : random.logUniform(30, 600),
+                lostWorkSeconds: random.share() < 0.5 ? nil : random.logUniform(30, 1e5),
+                recoverySeconds: random.share() < 0.5 ? nil : random.logUniform(30, 600),
                 stoppedShare: random.share() < 0.5 ? nil : random.logUniform(1e-3, 0.3),
                 bounds: IntervalBounds(floorSeconds: floor, ceilingSeconds: floor * random.logUniform(2, 1e4)))
             let objective = CostObjective(
-                outlook: outlook, prices: ObjectivePrices(perSecond: 1e-4, perByteSent: random.logUniform(1e-13, 1e-9), perByteSecondStored: 1e-17), limits: limits,
+                outlook: outlook, prices: ObjectivePrices(perSecond: 1e-4, perByteSent: random.logUniform(1e-13, 1e-9), perByteSecondStored: 1e-17),
+                limits: limits,
                 deadlineSeconds: work * random.uniform(0.8, 3), penalty: LatenessPenalty(amountPerSecond: 1e-3, capAmount: 100))
             let found = objective.minimise(over: options)
             #expect(found == objective.minimise(over: options), "seed \(seed)")
@@ -300,7 +347,9 @@ struct ObjectiveLimitTests {
                     let other = objective.evaluate(option, intervalSeconds: 1 * pow(work * 2, Double(step) / 30))
                     guard other.isFeasible else { continue }
                     #expect(found.isFeasible, "\(named), τ \(String(describing: other.intervalSeconds))")
-                    #expect(other.terms.total >= total * (1 - 2e-3), "\(named), \(option.name), τ \(String(describing: other.intervalSeconds)): \(other.terms.total) < \(total)")
+                    #expect(
+                        other.terms.total >= total * (1 - 2e-3),
+                        "\(named), \(option.name), τ \(String(describing: other.intervalSeconds)): \(other.terms.total) < \(total)")
                 }
             }
         }

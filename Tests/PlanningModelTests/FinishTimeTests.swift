@@ -97,7 +97,8 @@ struct FinishTimeTests {
     func mixed(seed: UInt64) {
         var random = Seeded(seed)
         let work = random.logUniform(100, 5000)
-        let outlook = Outlook(workSeconds: work, unsavedSeconds: random.uniform(0, work / 3), failureRatePerSecond: 1 / random.logUniform(work / 5, work * 5))
+        let outlook = Outlook(
+            workSeconds: work, unsavedSeconds: random.uniform(0, work / 3), failureRatePerSecond: 1 / random.logUniform(work / 5, work * 5))
         let stop = random.logUniform(0.1, 10)
         let option = CheckpointOption(
             name: "o", stopSeconds: stop, latencySeconds: stop + random.uniform(0, work / 20), recoverySeconds: random.logUniform(1, work / 5))
@@ -128,7 +129,8 @@ struct FinishTimeTests {
         for _ in 0..<20 {
             let length = random.logUniform(1, 1e4)
             let run = SegmentRun(
-                Segment(lengthSeconds: length, recoverySeconds: length * random.uniform(0, 3), failureRatePerSecond: random.logUniform(1e-4, 1) / length),
+                Segment(
+                    lengthSeconds: length, recoverySeconds: length * random.uniform(0, 3), failureRatePerSecond: random.logUniform(1e-4, 1) / length),
                 count: random.logUniform(1, 100).rounded())
             let finish = FinishTimeDistribution([run])
             var before = 0.0

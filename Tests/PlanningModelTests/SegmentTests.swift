@@ -109,11 +109,13 @@ struct SegmentTests {
         #expect(plan.expectedSeconds == plan.undisturbedSeconds)
         #expect(plan.largestLossSeconds == 130)
         // With 20 s left after it, the last one would be durable only after the end: it is left out.
-        let shorter = CheckpointPlan(outlook: Outlook(workSeconds: 590, unsavedSeconds: 30, failureRatePerSecond: 0), option: option, intervalSeconds: 100)
+        let shorter = CheckpointPlan(
+            outlook: Outlook(workSeconds: 590, unsavedSeconds: 30, failureRatePerSecond: 0), option: option, intervalSeconds: 100)
         #expect(shorter.checkpoints == 5)
         #expect(abs(shorter.undisturbedSeconds - (590 + 5 * 6)) < 1e-9)
         // Overdue: now.
-        let overdue = CheckpointPlan(outlook: Outlook(workSeconds: 500, unsavedSeconds: 130, failureRatePerSecond: 0), option: option, intervalSeconds: 100)
+        let overdue = CheckpointPlan(
+            outlook: Outlook(workSeconds: 500, unsavedSeconds: 130, failureRatePerSecond: 0), option: option, intervalSeconds: 100)
         #expect(overdue.dueSeconds == 0)
         #expect(overdue.checkpoints == 5)
         #expect(overdue.largestLossSeconds == 160)

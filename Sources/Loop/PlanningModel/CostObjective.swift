@@ -32,11 +32,12 @@ package struct CostObjective: Hashable, Sendable {
     /// All that is predicted of one option with one interval (nil: never).
     package func evaluate(_ option: CheckpointOption, intervalSeconds: Double?) -> Candidate {
         let plan = CheckpointPlan(outlook: outlook, option: option, intervalSeconds: intervalSeconds)
-        let finish = plan.finish
+        let finish = deadlineSeconds == nil ? FinishTimeDistribution.certain(seconds: 0) : plan.finish
         let met = deadlineSeconds.map { finish.probability(by: $0) }
         return Candidate(
             option: option, intervalSeconds: plan.intervalSeconds, dueSeconds: plan.dueSeconds, checkpoints: plan.checkpoints,
-            terms: terms(plan, option, finish), expectedSeconds: plan.expectedSeconds, standardDeviationSeconds: finish.standardDeviationSeconds,
+            terms: terms(plan, option, finish), expectedSeconds: plan.expectedSeconds,
+            standardDeviationSeconds: plan.varianceSquareSeconds.squareRoot(),
             expectedSentBytes: sentBytes(plan, option), expectedStoredByteSeconds: storedByteSeconds(plan, option), probabilityMet: met,
             largestLossSeconds: plan.largestLossSeconds, stoppedShare: plan.stoppedShare, verdicts: verdicts(plan, option, met))
     }
@@ -86,6 +87,12 @@ package struct CostObjective: Hashable, Sendable {
         if let most = limits.stoppedShare { verdicts.append(LimitVerdict(.stoppedShare, plan.stoppedShare, atMost: most)) }
         if let least = limits.meetProbability, let met { verdicts.append(LimitVerdict(.meetProbability, met, atLeast: least)) }
         return verdicts
+    }
+
+    /// Whether the deadline is so near that no stop is worth taking any more: the work, one recovery and one stop fill the time left.
+    package func optionalStopsEnd(_ option: CheckpointOption) -> Bool {
+        guard let deadlineSeconds else { return false }
+        return outlook.workSeconds + option.recoverySeconds + option.costSeconds >= deadlineSeconds
     }
 
     /// The cheapest of all options and intervals, "never" among them, that keeps the limits.

@@ -99,7 +99,9 @@ package enum IntervalRule: Hashable, Sendable {
         }
         let allowed = min(max(asked, bounds.floorSeconds), bounds.ceilingSeconds)
         let wanted = asked < whole ? asked : nil
-        guard allowed < whole else { return IntervalChoice(intervalSeconds: nil, dueSeconds: nil, unboundedSeconds: wanted, binding: wanted == nil ? nil : "floor") }
+        guard allowed < whole else {
+            return IntervalChoice(intervalSeconds: nil, dueSeconds: nil, unboundedSeconds: wanted, binding: wanted == nil ? nil : "floor")
+        }
         return IntervalChoice(
             intervalSeconds: allowed, dueSeconds: max(0, allowed - unsavedSeconds), unboundedSeconds: wanted,
             binding: allowed > asked ? "floor" : allowed < asked ? "ceiling" : nil)

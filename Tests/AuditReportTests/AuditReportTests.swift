@@ -60,6 +60,26 @@ struct ReportFormTests {
         #expect(try JSONText.decode(Report.self, from: scene.report().json()) == scene.report())
     }
 
+    @Test("docs/json.md names every key")
+    func documented() throws {
+        let document = try String(contentsOf: URL(filePath: #filePath).appending(path: "../../../docs/json.md").standardized, encoding: .utf8)
+        var keys: Set<String> = []
+        func gather(_ value: Any) {
+            if let list = value as? [Any] { for part in list { gather(part) } }
+            for (key, part) in value as? [String: Any] ?? [:] {
+                keys.insert(key)
+                // Below these the keys are names of preferences.
+                if key != "preferences" { gather(part) }
+            }
+        }
+        let scene = Scene.whole
+        let explanation = Explanation.make(
+            scene.decisions[2], outcomes: scene.outcomes, context: DeclarationContext(events: scene.events), comparedWith: scene.decisions[3])
+        for text in [report.json(), explanation.json()] { gather(try JSONSerialization.jsonObject(with: Data(text.utf8))) }
+        #expect(keys.count > 100)
+        #expect(keys.filter { !document.contains("`\($0)`") && !document.contains("\"\($0)\"") }.sorted() == [])
+    }
+
     @Test("the terminal's lines keep within their width", arguments: [60, 80, 132])
     func width(_ width: Int) {
         let long = report.text(width: width).split(separator: "\n").filter { $0.count > width }

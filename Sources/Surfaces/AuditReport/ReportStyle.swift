@@ -13,7 +13,7 @@ enum ReportStyle {
         h2 { font-size: 1.3rem; line-height: 1.3; margin: 2.25rem 0 .6rem; overflow-wrap: anywhere; }
         h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; }
         section.task { border-top: 2px solid var(--line); margin-top: 2rem; }
-        section.task > h2 { margin-top: 1.25rem; }
+        section.task > h2 { margin-top: 1.25rem; } h2 .badge { font-size: .9rem; }
         p { margin: 0 0 .6rem; overflow-wrap: anywhere; } .lead { font-size: 1.05rem; } .quiet { color: var(--quiet); font-size: .9em; }
         a { color: var(--accent); }
         code { font: .88em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
@@ -25,7 +25,7 @@ enum ReportStyle {
         th { color: var(--quiet); font-weight: 600; font-size: .85em; white-space: nowrap; }
         .number { text-align: right; white-space: nowrap; } .when { white-space: nowrap; font-variant-numeric: tabular-nums; }
         td > code { white-space: nowrap; }
-        .badge { display: inline-block; font-size: .85rem; font-weight: 600; line-height: 1.5; padding: 0 .55em; border-radius: .3rem; white-space: nowrap; vertical-align: middle; }
+        .badge { display: inline-block; font-size: .85em; font-weight: 600; line-height: 1.5; padding: 0 .55em; border-radius: .3rem; white-space: nowrap; vertical-align: middle; }
         .kept { color: var(--kept); background: var(--keptGround); } .broken { color: var(--broken); background: var(--brokenGround); } .notObserved { color: var(--open); background: var(--openGround); }
         .tag { display: inline-block; font-size: .8em; padding: 0 .45em; border: 1px solid var(--line); border-radius: .3rem; color: var(--quiet); white-space: nowrap; }
         details { margin-top: .25rem; } summary { cursor: pointer; color: var(--accent); font-size: .9em; width: max-content; max-width: 100%; }
@@ -47,9 +47,9 @@ enum ReportStyle {
         .deadline { stroke: var(--deadline); stroke-width: 2; stroke-dasharray: 6 4; } .done { stroke: var(--kept); stroke-width: 3; fill: none; stroke-linecap: round; stroke-linejoin: round; }
         .node0 { fill: var(--accent); fill-opacity: .22; } .node1 { fill: var(--kept); fill-opacity: .25; } .node2 { fill: var(--deadline); fill-opacity: .22; } .node3 { fill: var(--stop); fill-opacity: .22; }
         @media screen and (max-width: 40rem) { body { padding: 1rem .8rem 2rem; } dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .5rem; } td { white-space: nowrap; }
-          details td, td .account { white-space: normal; } table.sentences > thead { display: none; } table.sentences > tbody > tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
+          details td:first-child, details td:last-child { white-space: normal; min-width: 8rem; } table.sentences, table.sentences > tbody { display: block; width: 100%; } table.sentences > thead { display: none; } table.sentences > tbody > tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
           table.sentences > tbody > tr > td { display: inline-block; border: 0; padding: .1rem .9rem .1rem 0; text-align: left; white-space: normal; max-width: 100%; overflow-wrap: anywhere; } table.sentences > tbody > tr > td:last-child { display: block; padding-right: 0; }
-          table.sentences > tbody > tr > td.number::before { content: attr(data-column) " "; color: var(--quiet); font-size: .85em; } table.sentences br { display: none; } }
+          table.sentences > tbody > tr > td.number::before { content: attr(data-column) " "; color: var(--quiet); font-size: .85em; } table.sentences td > br { display: none; } table.sentences td > br + .quiet { margin-left: .5em; } }
         @media print { :root { --ground: #fff; --panel: #fff; --ink: #000; --quiet: #444; --line: #bbb; --accent: #1f5fa8; --kept: #17693a; --keptGround: #fff; --broken: #a3201d; --brokenGround: #fff;
           --open: #6b5200; --openGround: #fff; --upload: #8fb7e3; --stop: #b3541e; --down: #f7dcda; --deadline: #7a3fa0; }
           body { max-width: none; padding: 0; font-size: 10pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; } .badge { border: 1px solid; } a { color: inherit; text-decoration: none; }

@@ -12,7 +12,9 @@ func expectGolden(_ text: String, _ name: String, sourceLocation: SourceLocation
     if ProcessInfo.processInfo.environment["CAIRN_UPDATE_GOLDEN"] == "1" { try Data(text.utf8).write(to: file) }
     let expected = try String(contentsOf: file, encoding: .utf8)
     guard text != expected else { return }
-    let (new, old) = (text.split(separator: "\n", omittingEmptySubsequences: false), expected.split(separator: "\n", omittingEmptySubsequences: false))
+    let (new, old) = (
+        text.split(separator: "\n", omittingEmptySubsequences: false), expected.split(separator: "\n", omittingEmptySubsequences: false)
+    )
     let line = zip(new, old).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(new.count, old.count)
     func shown(_ lines: [Substring]) -> Substring { lines.indices.contains(line) ? lines[line] : "nothing" }
     Issue.record("\(name), line \(line + 1): \(shown(new)) where \(shown(old)) was expected", sourceLocation: sourceLocation)
@@ -96,7 +98,10 @@ struct ReportFormTests {
         #expect(page.elements["svg"] == 2)
         // d3, d4, d5, d6, d9 and d10 rest on something; the others are only sentences.
         #expect(page.elements["details"] == 6)
-        for words in ["3b1f9c2d7a60e4", "Finished 6.00 s after the deadline.", "0.25 EUR owed", "maximum lost work: 62 where 25 is the limit", "prefers-color-scheme: dark", "@media print"] {
+        for words in [
+            "3b1f9c2d7a60e4", "Finished 6.00 s after the deadline.", "0.25 EUR owed", "maximum lost work: 62 where 25 is the limit",
+            "prefers-color-scheme: dark", "@media print",
+        ] {
             #expect(page.text.contains(words), "\(words)")
         }
         let path = ProcessInfo.processInfo.environment["CAIRN_REPORT_PAGE"]
@@ -133,21 +138,26 @@ struct ReportFormTests {
         let task = TaskID(evil)
         scene.add(142, .taskSubmitted(scene.submission(task, scene.sla(evil, preference: evil, deadline: 100), at: 142)))
         scene.add(142, .taskStarted(task: task, epoch: .first, node: NodeID(evil)))
-        scene.add(143, .checkpointCommitted(scene.checkpoint(task, 1, 1, node: NodeID(evil), captured: 142.5, latency: 1, progress: 0.1, order: evil)))
-        scene.add(143, .checkpointFailed(task: task, epoch: .first, checkpoint: CheckpointID(evil), node: NodeID(evil), order: OrderID(evil), reason: evil))
+        scene.add(
+            143, .checkpointCommitted(scene.checkpoint(task, 1, 1, node: NodeID(evil), captured: 142.5, latency: 1, progress: 0.1, order: evil)))
+        scene.add(
+            143, .checkpointFailed(task: task, epoch: .first, checkpoint: CheckpointID(evil), node: NodeID(evil), order: OrderID(evil), reason: evil))
         scene.add(144, .storeHealthChanged(StoreHealth(reachable: false, detail: evil)))
         scene.add(145, .taskFinished(task: task, epoch: .first, node: NodeID(evil), result: evil))
         scene.decisions.append(
             scene.decision(
                 20, 142, .schedule, task: task, node: NodeID(evil), sentence: evil, inputs: [DecisionInput(name: evil, value: .nan)],
-                alternatives: [Alternative(name: evil, violations: [evil])], chosen: 0, binding: evil, rules: [evil], steps: [.giveUp(task: task, reason: evil)]))
+                alternatives: [Alternative(name: evil, violations: [evil])], chosen: 0, binding: evil, rules: [evil],
+                steps: [.giveUp(task: task, reason: evil)]))
         scene.outcomes.append(Outcome(decision: DecisionID("d000020"), at: Scene.at(145), quantity: evil, predicted: -.infinity, observed: .infinity))
         let report = scene.report()
         let page = PageReader(report.html())
         #expect(page.problem == nil)
         #expect(page.elements["script"] == nil)
         #expect(page.text.contains("</td><script>alert(1)</script>&\"'\\u{1b}[2J\\u{202e}\\u{0}=1+1,"))
-        for text in [report.text(), Explanation.make(scene.decisions[11], outcomes: scene.outcomes, context: DeclarationContext(events: scene.events)).text()] {
+        for text in [
+            report.text(), Explanation.make(scene.decisions[11], outcomes: scene.outcomes, context: DeclarationContext(events: scene.events)).text(),
+        ] {
             #expect(!text.unicodeScalars.contains { $0 != "\n" && Words.isHarmful($0) })
             #expect(text.contains("<script>"))
         }
@@ -179,10 +189,15 @@ struct ReportFormTests {
         scene.add(0, .taskStarted(task: scene.primes, epoch: .first, node: scene.a))
         for number in 1...50 {
             let captured = Double(number)
-            scene.add(captured, .checkpointCommitted(scene.checkpoint(scene.primes, 1, number, node: scene.a, captured: captured, latency: 0.5, progress: captured / 100, order: "o")))
+            scene.add(
+                captured,
+                .checkpointCommitted(
+                    scene.checkpoint(scene.primes, 1, number, node: scene.a, captured: captured, latency: 0.5, progress: captured / 100, order: "o")))
             scene.decisions.append(scene.decision(number, captured, .checkpoint, task: scene.primes, node: scene.a, sentence: "Now."))
         }
-        for number in 1...5_000 { scene.add(Double(number) / 100, scene.sample(scene.primes, 1, scene.a, Double(number) / 100, Double(number) / 10_000)) }
+        for number in 1...5_000 {
+            scene.add(Double(number) / 100, scene.sample(scene.primes, 1, scene.a, Double(number) / 100, Double(number) / 10_000))
+        }
         let report = scene.report(at: 60)
         #expect(report.text().contains("… and 20 before these."))
         #expect(report.text().contains("… and 38 before these: `cairn decisions --task primes-1`."))
@@ -196,32 +211,53 @@ struct ReportFormTests {
 @Suite("Numbers and moments in words")
 struct WordsTests {
     @Test(
-        "durations", arguments: [
-            (0, "0 s"), (0.0004, "0.4 ms"), (0.0814, "81 ms"), (0.0996, "99.6 ms"), (0.25, "250 ms"), (0.9996, "1.00 s"), (2.345, "2.35 s"), (9.999, "10.0 s"),
-            (45.23, "45.2 s"), (59.96, "1 min"), (133, "2 min 13 s"), (3_599.6, "1 h"), (11_520, "3 h 12 min"), (183_600, "2 d 3 h"), (-2.5, "−2.50 s"),
+        "durations",
+        arguments: [
+            (0, "0 s"), (0.0004, "0.4 ms"), (0.0814, "81 ms"), (0.0996, "99.6 ms"), (0.25, "250 ms"), (0.9996, "1.00 s"), (2.345, "2.35 s"),
+            (9.999, "10.0 s"),
+            (45.23, "45.2 s"), (59.96, "1 min"), (133, "2 min 13 s"), (3_599.6, "1 h"), (11_520, "3 h 12 min"), (183_600, "2 d 3 h"),
+            (-2.5, "−2.50 s"),
             (.infinity, "for ever"), (.nan, "unknown"),
         ] as [(Double, String)])
     func durations(_ value: Double, _ words: String) { #expect(Words.duration(Seconds(value)) == words) }
 
-    @Test("bytes", arguments: [(0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (11 * 1_048_576, "11.0 MiB"), (1_048_575, "1.0 MiB"), (2e12, "1.8 TiB"), (150e6, "143 MiB")] as [(Double, String)])
+    @Test(
+        "bytes",
+        arguments: [
+            (0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (11 * 1_048_576, "11.0 MiB"), (1_048_575, "1.0 MiB"), (2e12, "1.8 TiB"),
+            (150e6, "143 MiB"),
+        ] as [(Double, String)])
     func bytes(_ value: Double, _ words: String) { #expect(Words.bytes(value) == words) }
 
-    @Test("shares never say 100 % of what is not certain", arguments: [(0, "0 %"), (1, "100 %"), (0.99999, "99.999 %"), (0.9999999, "99.999 %"), (0.00789, "0.79 %"), (0.951, "95.1 %")] as [(Double, String)])
+    @Test(
+        "shares never say 100 % of what is not certain",
+        arguments: [(0, "0 %"), (1, "100 %"), (0.99999, "99.999 %"), (0.9999999, "99.999 %"), (0.00789, "0.79 %"), (0.951, "95.1 %")]
+            as [(Double, String)])
     func shares(_ value: Double, _ words: String) { #expect(Words.share(value) == words) }
 
-    @Test("costs far below a cent are still told apart", arguments: [(0, "0"), (0.1271104, "0.1271"), (12.3456, "12.35"), (0.00012, "0.00012"), (4e-7, "4e-7"), (1_234.5, "1234"), (.infinity, "∞"), (-.infinity, "−∞")] as [(Double, String)])
+    @Test(
+        "costs far below a cent are still told apart",
+        arguments: [
+            (0, "0"), (0.1271104, "0.1271"), (12.3456, "12.35"), (0.00012, "0.00012"), (4e-7, "4e-7"), (1_234.5, "1234"), (.infinity, "∞"),
+            (-.infinity, "−∞"),
+        ] as [(Double, String)])
     func costs(_ value: Double, _ words: String) { #expect(Words.cost(value) == words) }
 
-    @Test("moments are RFC 3339 in UTC and read back", arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (1_767_323_045.678, "2026-01-02T03:04:05.678Z"), (951_782_400, "2000-02-29T00:00:00.000Z"), (-0.001, "1969-12-31T23:59:59.999Z"),
-        (4_107_542_399.9999, "2100-03-01T00:00:00.000Z"), (1e300, "9999-12-31T23:59:59.000Z"),
-    ] as [(Double, String)])
+    @Test(
+        "moments are RFC 3339 in UTC and read back",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (1_767_323_045.678, "2026-01-02T03:04:05.678Z"), (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (-0.001, "1969-12-31T23:59:59.999Z"),
+            (4_107_542_399.9999, "2100-03-01T00:00:00.000Z"), (1e300, "9999-12-31T23:59:59.000Z"),
+        ] as [(Double, String)])
     func moments(_ value: Double, _ text: String) throws {
         #expect(Moment(Timestamp(value)).text == text)
         #expect(try JSONText.decode([Moment].self, from: "[\"\(text)\"]").first?.text == text)
     }
 
-    @Test("what is no moment is refused", arguments: ["", "yesterday", "2026-01-02T03:04:05.678", "2026-13-02T03:04:05.678Z", "99999999999999-01-02T03:04:05.678Z"])
+    @Test(
+        "what is no moment is refused",
+        arguments: ["", "yesterday", "2026-01-02T03:04:05.678", "2026-13-02T03:04:05.678Z", "99999999999999-01-02T03:04:05.678Z"])
     func noMoments(_ text: String) { #expect(throws: DecodingError.self) { try JSONText.decode([Moment].self, from: "[\"\(text)\"]") } }
 
     @Test("quantities are shown by the unit that ends their name")

@@ -55,7 +55,8 @@ struct ExplanationTests {
         var decision = sooner
         decision.alternatives[0].networkCost = 0
         let free = Prices(timePerHour: 3.6, networkPerGiB: 0, storagePerGiBHour: 0)
-        let policy = CheckpointPolicy(name: "p", currency: "EUR", preferences: ["dear": Prices(timePerHour: 3.6, networkPerGiB: 1, storagePerGiBHour: 1)], settings: .init())
+        let policy = CheckpointPolicy(
+            name: "p", currency: "EUR", preferences: ["dear": Prices(timePerHour: 3.6, networkPerGiB: 1, storagePerGiBHour: 1)], settings: .init())
         let prices = try #require(PricesInForce(.named("dear"), policy))
         let repriced = Explanation.Repricing(decision, from: free, to: prices)
         // 110 MiB at 1 EUR a GiB: 0.1074219, and 0.125 of time and 0.002 of penalty; what is stored is not known.
@@ -73,10 +74,14 @@ struct ExplanationTests {
 
     @Test("what cannot be compared is said to be so")
     func incomparable() {
-        #expect(explain(sooner, against: scene.decisions[0]).comparison?.sentences == ["Decision d000001 is of another kind (place, not schedule): what was weighed cannot be compared."])
+        #expect(
+            explain(sooner, against: scene.decisions[0]).comparison?.sentences == [
+                "Decision d000001 is of another kind (place, not schedule): what was weighed cannot be compared."
+            ])
         let unknown = Explanation.make(sooner, outcomes: [], context: DeclarationContext(events: []), comparedWith: saving)
         #expect(unknown.prices == nil)
-        #expect(unknown.comparison?.sentences.last == "The prices in force for one of them are not in the ledger, so what they changed cannot be said.")
+        #expect(
+            unknown.comparison?.sentences.last == "The prices in force for one of them are not in the ledger, so what they changed cannot be said.")
         #expect(unknown.text().contains("Nothing was observed yet."))
     }
 
@@ -118,7 +123,9 @@ struct Remembered: Ledger {
     func append(_ events: [EventRecord]) async throws(LedgerError) -> [EventRecord] { throw .failed(path: "scene", detail: "it is only read") }
     func record(_ decisions: [Decision]) async throws(LedgerError) { throw .failed(path: "scene", detail: "it is only read") }
     func record(_ outcomes: [Outcome]) async throws(LedgerError) { throw .failed(path: "scene", detail: "it is only read") }
-    func events(after sequence: Int64, limit: Int) async throws(LedgerError) -> [EventRecord] { Array(scene.events.filter { $0.sequence > sequence }.prefix(min(limit, 10))) }
+    func events(after sequence: Int64, limit: Int) async throws(LedgerError) -> [EventRecord] {
+        Array(scene.events.filter { $0.sequence > sequence }.prefix(min(limit, 10)))
+    }
     func decisions(_ query: DecisionQuery) async throws(LedgerError) -> [Decision] {
         scene.decisions.filter { (query.task == nil || $0.task == query.task) && (query.kinds.isEmpty || query.kinds.contains($0.kind)) }
     }

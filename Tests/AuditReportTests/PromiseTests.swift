@@ -12,7 +12,11 @@ struct PromiseTests {
         scene.open()
         let limits = Limits(lostWorkSeconds: Seconds(25), recoverySeconds: Seconds(30), stoppedShare: 0.05)
         let owed = penalty ? Penalty(amount: Money(2.5, "EUR"), perSeconds: .minutes(1), cap: Money(10, "EUR")) : nil
-        scene.add(0, .taskSubmitted(scene.submission(scene.primes, scene.sla("primes", preference: "finish-sooner", deadline: deadline, limits: limits, penalty: owed), at: 0)))
+        scene.add(
+            0,
+            .taskSubmitted(
+                scene.submission(
+                    scene.primes, scene.sla("primes", preference: "finish-sooner", deadline: deadline, limits: limits, penalty: owed), at: 0)))
         scene.add(0, .taskPlaced(task: scene.primes, epoch: .first, node: scene.a))
         scene.add(2, .taskStarted(task: scene.primes, epoch: .first, node: scene.a))
         return scene
@@ -24,7 +28,8 @@ struct PromiseTests {
             seconds,
             .taskResumed(
                 ResumeRecord(
-                    task: scene.primes, node: node, epoch: Epoch(epoch), checkpoint: from, fetchSeconds: Seconds(1), restoreSeconds: Seconds(1), fetchedBytes: .mebibytes(1))))
+                    task: scene.primes, node: node, epoch: Epoch(epoch), checkpoint: from, fetchSeconds: Seconds(1), restoreSeconds: Seconds(1),
+                    fetchedBytes: .mebibytes(1))))
     }
 
     func promise(_ report: Report, _ name: Promise.Name) throws -> Promise { try #require(report.tasks[0].promises.first { $0.name == name }) }
@@ -113,7 +118,11 @@ struct PromiseTests {
         scene.decisions = [
             scene.decision(
                 1, 4, .schedule, task: scene.primes, node: scene.a, sentence: "No checkpoint.",
-                alternatives: [scene.alternative(nil, .zstd, time: 1, network: 0, expected: 100, mebibytes: 0, met: 0.9, violations: ["maximum lost work: 108 where 25 is the limit"])],
+                alternatives: [
+                    scene.alternative(
+                        nil, .zstd, time: 1, network: 0, expected: 100, mebibytes: 0, met: 0.9,
+                        violations: ["maximum lost work: 108 where 25 is the limit"])
+                ],
                 chosen: 0)
         ]
         scene.add(70, .nodeLost(node: scene.a, phi: 9, silentSeconds: Seconds(6)))
@@ -128,7 +137,8 @@ struct PromiseTests {
         #expect(promise.foretoldBy == DecisionID("d000001"))
         #expect(
             promise.sentence
-                == "A failure lost 1 min 2 s of work, 37.0 s more than was allowed. Decision d000001 had recorded what could not be kept: maximum lost work: 108 where 25 is the limit.")
+                == "A failure lost 1 min 2 s of work, 37.0 s more than was allowed. Decision d000001 had recorded what could not be kept: maximum lost work: 108 where 25 is the limit."
+        )
     }
 
     @Test("a second failure before a new checkpoint loses only what ran since the resumption")
@@ -199,7 +209,9 @@ struct PromiseTests {
         scene.add(32, .taskGivenUp(task: scene.primes, reason: "it failed too often"))
         let report = scene.report()
         #expect(report.tasks[0].failures.count == 1)
-        #expect(report.tasks[0].failures[0].words == "node-a, epoch 1: guest failed, out of memory. Lost 28.0 s of work (limit broken). It has not run again (limit broken).")
+        #expect(
+            report.tasks[0].failures[0].words
+                == "node-a, epoch 1: guest failed, out of memory. Lost 28.0 s of work (limit broken). It has not run again (limit broken).")
         #expect(try promise(report, .deadline).sentence == "It will not finish: given up (it failed too often).")
         #expect(try promise(report, .recovery).standing == .broken)
     }

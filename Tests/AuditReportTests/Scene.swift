@@ -45,13 +45,16 @@ struct Scene {
     }
 
     func checkpoint(
-        _ task: TaskID, _ epoch: Int, _ number: Int, node: NodeID, captured: Double, latency: Double, progress: Double, order: String, mebibytes: Int64 = 11,
+        _ task: TaskID, _ epoch: Int, _ number: Int, node: NodeID, captured: Double, latency: Double, progress: Double, order: String,
+        mebibytes: Int64 = 11,
         base: Bool = false
     ) -> CheckpointRecord {
         CheckpointRecord(
             id: CheckpointID(epoch: Epoch(epoch), number: number), task: task, node: node, epoch: Epoch(epoch),
-            parent: number > 1 ? CheckpointID(epoch: Epoch(epoch), number: number - 1) : nil, capturedAt: Self.at(captured), committedAt: Self.at(captured + latency),
-            way: .liveSnapshot, progress: progress, stopSeconds: Seconds(0.084), latencySeconds: Seconds(latency), uploadSeconds: Seconds(latency - 0.4),
+            parent: number > 1 ? CheckpointID(epoch: Epoch(epoch), number: number - 1) : nil, capturedAt: Self.at(captured),
+            committedAt: Self.at(captured + latency),
+            way: .liveSnapshot, progress: progress, stopSeconds: Seconds(0.084), latencySeconds: Seconds(latency),
+            uploadSeconds: Seconds(latency - 0.4),
             compressSeconds: Seconds(0.6), memoryBytes: .mebibytes(128), diskBytes: .mebibytes(5), nonZeroBytes: .mebibytes(40),
             sentBytes: .mebibytes(mebibytes), codec: .zstd, replication: 2, includedBase: base, order: OrderID(order))
     }
@@ -61,8 +64,10 @@ struct Scene {
     ) -> Alternative {
         let name = interval.map { "every \(Int($0)) s, \(codec == .none ? "uncompressed" : codec.rawValue), 2 copies" } ?? "never, \(codec.rawValue)"
         return Alternative(
-            name: name, intervalSeconds: interval.map { Seconds($0) }, codec: codec, replication: 2, timeCost: time, networkCost: network, storageCost: 0.0000004,
-            penaltyCost: 0.002, expectedSeconds: Seconds(expected), expectedSentBytes: .mebibytes(mebibytes), probabilityMet: Probability(met), violations: violations)
+            name: name, intervalSeconds: interval.map { Seconds($0) }, codec: codec, replication: 2, timeCost: time, networkCost: network,
+            storageCost: 0.0000004,
+            penaltyCost: 0.002, expectedSeconds: Seconds(expected), expectedSentBytes: .mebibytes(mebibytes), probabilityMet: Probability(met),
+            violations: violations)
     }
 
     func decision(
@@ -71,18 +76,23 @@ struct Scene {
     ) -> Decision {
         Decision(
             id: DecisionID("d" + padded(number)), at: Self.at(seconds), kind: kind, task: task, node: node, mode: .enforce,
-            sla: task.map { DocumentVersion(name: $0.rawValue, digest: "sha256:" + String(repeating: "ab", count: 32)) }, policy: policyVersion, models: "1",
+            sla: task.map { DocumentVersion(name: $0.rawValue, digest: "sha256:" + String(repeating: "ab", count: 32)) }, policy: policyVersion,
+            models: "1",
             inputs: inputs, alternatives: alternatives, chosen: chosen, binding: binding, rules: rules, sentence: sentence, steps: steps)
     }
 
     /// Prices as the planner records them.
     func inputs(_ prices: Prices) -> [DecisionInput] {
         [
-            DecisionInput(name: "failureRatePerSecond", value: 0.004, standardError: 0.002), DecisionInput(name: "workLeftSeconds", value: 108, standardError: 2),
-            DecisionInput(name: "stopSeconds", value: 0.1, standardError: 0.03), DecisionInput(name: "interferenceSeconds", value: 0.4, standardError: 0.1),
-            DecisionInput(name: "latencySeconds", value: 2.2, standardError: 0.5), DecisionInput(name: "recoverySeconds", value: 11, standardError: 4),
+            DecisionInput(name: "failureRatePerSecond", value: 0.004, standardError: 0.002),
+            DecisionInput(name: "workLeftSeconds", value: 108, standardError: 2),
+            DecisionInput(name: "stopSeconds", value: 0.1, standardError: 0.03),
+            DecisionInput(name: "interferenceSeconds", value: 0.4, standardError: 0.1),
+            DecisionInput(name: "latencySeconds", value: 2.2, standardError: 0.5),
+            DecisionInput(name: "recoverySeconds", value: 11, standardError: 4),
             DecisionInput(name: "sentBytes", value: 11 * 1_048_576, standardError: 1_048_576),
-            DecisionInput(name: "priceTimePerHour", value: prices.timePerHour), DecisionInput(name: "priceNetworkPerGiB", value: prices.networkPerGiB),
+            DecisionInput(name: "priceTimePerHour", value: prices.timePerHour),
+            DecisionInput(name: "priceNetworkPerGiB", value: prices.networkPerGiB),
             DecisionInput(name: "priceStoragePerGiBHour", value: prices.storagePerGiBHour),
         ]
     }
@@ -125,8 +135,18 @@ struct Scene {
         for second in stride(from: 4.0, through: 120, by: 4) { timed.append((second, sample(sums, 1, b, second, (second - 2) / 119))) }
         timed += checkpointing(primes, 1, 1, a, captured: 20, progress: 0.163, order: "checkpoint-d000005", latency: 2.4, base: true)
         timed += checkpointing(primes, 1, 2, a, captured: 40, progress: 0.345, order: "checkpoint-d000006", latency: 2.1)
-        timed.append((57.9, .checkpointStarted(task: primes, epoch: .first, checkpoint: CheckpointID(epoch: .first, number: 3), node: a, order: OrderID("checkpoint-d000007"))))
-        timed.append((58, .checkpointCaptured(task: primes, epoch: .first, checkpoint: CheckpointID(epoch: .first, number: 3), stopSeconds: Seconds(0.09), progress: 0.508)))
+        timed.append(
+            (
+                57.9,
+                .checkpointStarted(
+                    task: primes, epoch: .first, checkpoint: CheckpointID(epoch: .first, number: 3), node: a, order: OrderID("checkpoint-d000007"))
+            ))
+        timed.append(
+            (
+                58,
+                .checkpointCaptured(
+                    task: primes, epoch: .first, checkpoint: CheckpointID(epoch: .first, number: 3), stopSeconds: Seconds(0.09), progress: 0.508)
+            ))
         timed += checkpointing(sums, 1, 1, b, captured: 70, progress: 0.571, order: "checkpoint-d000010", latency: 3, base: true)
         timed += [
             (64, .nodeSuspected(node: a, phi: 3.2, silentSeconds: Seconds(3))), (66.2, .nodeLost(node: a, phi: 8.4, silentSeconds: Seconds(5.2))),
@@ -150,21 +170,29 @@ struct Scene {
     func sample(_ task: TaskID, _ epoch: Int, _ node: NodeID, _ seconds: Double, _ fraction: Double) -> Event {
         .progressSeen(
             ProgressSample(
-                task: task, epoch: Epoch(epoch), node: node, at: Self.at(seconds), fraction: min(1, fraction), cpuSeconds: Seconds(seconds), blockWrittenBytes: .zero))
+                task: task, epoch: Epoch(epoch), node: node, at: Self.at(seconds), fraction: min(1, fraction), cpuSeconds: Seconds(seconds),
+                blockWrittenBytes: .zero))
     }
 
     func checkpointing(
-        _ task: TaskID, _ epoch: Int, _ number: Int, _ node: NodeID, captured: Double, progress: Double, order: String, latency: Double, base: Bool = false
+        _ task: TaskID, _ epoch: Int, _ number: Int, _ node: NodeID, captured: Double, progress: Double, order: String, latency: Double,
+        base: Bool = false
     ) -> [(Double, Event)] {
         let id = CheckpointID(epoch: Epoch(epoch), number: number)
         let decision = DecisionID(String(order.dropFirst("checkpoint-".count)))
         return [
-            (captured - 0.2, .checkpointOrdered(task: task, epoch: Epoch(epoch), node: node, order: OrderID(order), CheckpointOrder(codec: .zstd, replication: 2), decision: decision)),
+            (
+                captured - 0.2,
+                .checkpointOrdered(
+                    task: task, epoch: Epoch(epoch), node: node, order: OrderID(order), CheckpointOrder(codec: .zstd, replication: 2),
+                    decision: decision)
+            ),
             (captured - 0.1, .checkpointStarted(task: task, epoch: Epoch(epoch), checkpoint: id, node: node, order: OrderID(order))),
             (captured, .checkpointCaptured(task: task, epoch: Epoch(epoch), checkpoint: id, stopSeconds: Seconds(0.084), progress: progress)),
             (
                 captured + latency,
-                .checkpointCommitted(checkpoint(task, epoch, number, node: node, captured: captured, latency: latency, progress: progress, order: order, base: base))
+                .checkpointCommitted(
+                    checkpoint(task, epoch, number, node: node, captured: captured, latency: latency, progress: progress, order: order, base: base))
             ),
         ]
     }
@@ -180,10 +208,15 @@ struct Scene {
                 inputs: inputs(Self.sooner),
                 alternatives: [
                     alternative(20, .zstd, time: 0.125, network: 0.00011, expected: 125, mebibytes: 110, met: 0.62),
-                    alternative(60, .zstd, time: 0.134, network: 0.000021, expected: 134, mebibytes: 22, met: 0.55, violations: ["maximum lost work: 62 where 25 is the limit"]),
-                    alternative(nil, .zstd, time: 0.141, network: 0, expected: 141, mebibytes: 0, met: 0.5, violations: ["maximum lost work: 108 where 25 is the limit"]),
+                    alternative(
+                        60, .zstd, time: 0.134, network: 0.000021, expected: 134, mebibytes: 22, met: 0.55,
+                        violations: ["maximum lost work: 62 where 25 is the limit"]),
+                    alternative(
+                        nil, .zstd, time: 0.141, network: 0, expected: 141, mebibytes: 0, met: 0.5,
+                        violations: ["maximum lost work: 108 where 25 is the limit"]),
                     alternative(20, .none, time: 0.129, network: 0.0004, expected: 129, mebibytes: 400, met: 0.6),
-                ], chosen: 0, binding: "maximum lost work", steps: [.arm(StandingPlan(task: primes, epoch: .first, intervalSeconds: Seconds(20), order: plan), node: a)]),
+                ], chosen: 0, binding: "maximum lost work",
+                steps: [.arm(StandingPlan(task: primes, epoch: .first, intervalSeconds: Seconds(20), order: plan), node: a)]),
             decision(
                 4, 4.2, .schedule, task: sums, node: b,
                 sentence: "sums-1 on node-b: a checkpoint every 60 s, zstd, 2 copies: with an MTBF of 250 s it is expected to need 134 s more.",
@@ -191,19 +224,26 @@ struct Scene {
                 alternatives: [
                     alternative(20, .zstd, time: 0.0125, network: 0.0537, expected: 125, mebibytes: 110, met: 0.999),
                     alternative(60, .zstd, time: 0.0134, network: 0.0107, expected: 134, mebibytes: 22, met: 0.9993),
-                    alternative(nil, .zstd, time: 0.0361, network: 0, expected: 361, mebibytes: 0, met: 0.41, violations: ["deadline confidence: 0.41 where 0.95 is the limit"]),
+                    alternative(
+                        nil, .zstd, time: 0.0361, network: 0, expected: 361, mebibytes: 0, met: 0.41,
+                        violations: ["deadline confidence: 0.41 where 0.95 is the limit"]),
                 ], chosen: 1, steps: [.arm(StandingPlan(task: sums, epoch: .first, intervalSeconds: Seconds(60), order: plan), node: b)]),
             decision(5, 19.8, .checkpoint, task: primes, node: a, sentence: "primes-1: checkpoint now: a failure would lose 18 s of work."),
             decision(6, 39.8, .checkpoint, task: primes, node: a, sentence: "primes-1: checkpoint now: a failure would lose 20 s of work."),
             decision(7, 57.8, .checkpoint, task: primes, node: a, sentence: "primes-1: checkpoint now: a failure would lose 18 s of work."),
             decision(8, 66.2, .declareLost, task: nil, node: a, sentence: "Node node-a has been silent for 5.2 s: it is declared lost and fenced."),
             decision(
-                9, 66.2, .resume, task: primes, node: b, sentence: "primes-1 is resumed on node-b from checkpoint e000001-c000002, because node-a was lost.",
+                9, 66.2, .resume, task: primes, node: b,
+                sentence: "primes-1 is resumed on node-b from checkpoint e000001-c000002, because node-a was lost.",
                 inputs: [
                     DecisionInput(name: "recoverySeconds", value: 11, standardError: 4), DecisionInput(name: "lostWorkSeconds", value: 24),
                 ]),
-            decision(10, 69.8, .checkpoint, task: sums, node: b, sentence: "sums-1: checkpoint now: a failure would lose 68 s of work.", inputs: [DecisionInput(name: "stopSeconds", value: 0.1, standardError: 0.03)]),
-            decision(12, 95.8, .checkpoint, task: primes, node: b, sentence: "primes-1: checkpoint now: a failure would lose 25 s of work.", rules: ["flaky"]),
+            decision(
+                10, 69.8, .checkpoint, task: sums, node: b, sentence: "sums-1: checkpoint now: a failure would lose 68 s of work.",
+                inputs: [DecisionInput(name: "stopSeconds", value: 0.1, standardError: 0.03)]),
+            decision(
+                12, 95.8, .checkpoint, task: primes, node: b, sentence: "primes-1: checkpoint now: a failure would lose 25 s of work.",
+                rules: ["flaky"]),
         ]
         outcomes = [
             Outcome(decision: DecisionID("d000005"), at: Self.at(22.4), quantity: "stopSeconds", predicted: 0.2, observed: 0.084),

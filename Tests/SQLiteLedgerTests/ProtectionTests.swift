@@ -25,7 +25,8 @@ struct ProtectionTests {
     @Test(
         "raw SQL cannot change, remove or replace a row",
         arguments: [
-            "UPDATE events SET payload_json = '{}'", "DELETE FROM events", "UPDATE decisions SET sentence = ''", "DELETE FROM decisions WHERE number = 1",
+            "UPDATE events SET payload_json = '{}'", "DELETE FROM events", "UPDATE decisions SET sentence = ''",
+            "DELETE FROM decisions WHERE number = 1",
             "UPDATE outcomes SET observed = 0", "DELETE FROM outcomes", "UPDATE documents SET content_json = ''", "DELETE FROM documents",
             "INSERT OR REPLACE INTO events SELECT * FROM events",
             """
@@ -112,7 +113,8 @@ struct ProtectionTests {
         try await filled()
         let database = try DatabaseQueue(path: scratch.ledgerPath)
         try await database.write {
-            try $0.execute(sql: "INSERT INTO events (at_epoch_seconds, source, kind, payload_json) VALUES (0, 'manager', 'nonsense', '{\"nonsense\":{}}')")
+            try $0.execute(
+                sql: "INSERT INTO events (at_epoch_seconds, source, kind, payload_json) VALUES (0, 'manager', 'nonsense', '{\"nonsense\":{}}')")
         }
         try database.close()
         let ledger = try SQLiteLedger.openReadOnly(path: scratch.ledgerPath)

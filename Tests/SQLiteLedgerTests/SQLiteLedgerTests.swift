@@ -59,7 +59,8 @@ struct SQLiteLedgerTests {
             index.isMultiple(of: 2)
                 ? manager(event, at: 1_767_323_045.000001 + Double(index) / 3)
                 : EventRecord(
-                    at: Timestamp(Double(index) / 7), source: .agent(node: Samples.node, incarnation: Incarnation("i"), number: Int64(index)), event: event)
+                    at: Timestamp(Double(index) / 7), source: .agent(node: Samples.node, incarnation: Incarnation("i"), number: Int64(index)),
+                    event: event)
         }
         let appended = try await ledger.append(records)
         #expect(appended.count == records.count)
@@ -95,7 +96,8 @@ struct SQLiteLedgerTests {
     func queries() async throws {
         let other = TaskID("other-2")
         try await ledger.record([
-            Samples.decision(1, kind: .place, at: 10), Samples.decision(2, kind: .schedule, at: 20), Samples.decision(3, kind: .place, task: other, at: 30),
+            Samples.decision(1, kind: .place, at: 10), Samples.decision(2, kind: .schedule, at: 20),
+            Samples.decision(3, kind: .place, task: other, at: 30),
             Samples.decision(4, kind: .declareLost, task: nil, at: 40),
         ])
         func numbers(_ query: DecisionQuery) async throws -> [String] { try await ledger.decisions(query).map(\.id.rawValue) }
@@ -196,7 +198,9 @@ struct SQLiteLedgerTests {
             }
         }
         let bytes = try FileManager.default.attributesOfItem(atPath: scratch.ledgerPath)[.size] as? Int ?? 0
-        print("ledger: \(total) events appended in \(writing) (500 a transaction), 200 alone in \(alone), \(count) read in \(reading), \(bytes >> 20) MiB")
+        print(
+            "ledger: \(total) events appended in \(writing) (500 a transaction), 200 alone in \(alone), \(count) read in \(reading), \(bytes >> 20) MiB"
+        )
         #expect(count == total + 200)
     }
 }

@@ -21,7 +21,9 @@ enum Samples {
         name: "default", currency: "EUR", preferences: ["balanced": prices],
         settings: .init(strategy: .fixed(Seconds(600))),
         rules: [
-            .init(name: "batch", when: .init(labels: ["class": "batch"], probabilityMetBelow: Probability(0.9)), set: .init(mode: .audit, codecs: [.zstd])),
+            .init(
+                name: "batch", when: .init(labels: ["class": "batch"], probabilityMetBelow: Probability(0.9)),
+                set: .init(mode: .audit, codecs: [.zstd])),
             .init(name: "flaky", when: .init(mtbfBelowSeconds: .hours(1), checkpointAboveBytes: .gibibytes(1)), set: .init(strategy: .daly)),
         ])
 
@@ -31,14 +33,17 @@ enum Samples {
 
     static func checkpoint(parent: CheckpointID? = nil, progress: Double? = nil) -> CheckpointRecord {
         CheckpointRecord(
-            id: checkpointID, task: task, node: node, epoch: .first, parent: parent, capturedAt: Timestamp(1_767_323_045.123456), committedAt: Timestamp(1_767_323_047),
+            id: checkpointID, task: task, node: node, epoch: .first, parent: parent, capturedAt: Timestamp(1_767_323_045.123456),
+            committedAt: Timestamp(1_767_323_047),
             way: .liveSnapshot, progress: progress, stopSeconds: Seconds(0.081), latencySeconds: Seconds(2), uploadSeconds: Seconds(1.5),
-            compressSeconds: Seconds(0.7), memoryBytes: .mebibytes(128), diskBytes: .mebibytes(5), nonZeroBytes: .mebibytes(40), sentBytes: .mebibytes(11),
+            compressSeconds: Seconds(0.7), memoryBytes: .mebibytes(128), diskBytes: .mebibytes(5), nonZeroBytes: .mebibytes(40),
+            sentBytes: .mebibytes(11),
             codec: .zstd, replication: 2, includedBase: parent == nil, order: order)
     }
 
     static let sample = ProgressSample(
-        task: task, epoch: .first, node: node, at: Timestamp(1_767_323_044.5), fraction: 1.0 / 3, cpuSeconds: Seconds(20.25), blockWrittenBytes: .mebibytes(3))
+        task: task, epoch: .first, node: node, at: Timestamp(1_767_323_044.5), fraction: 1.0 / 3, cpuSeconds: Seconds(20.25),
+        blockWrittenBytes: .mebibytes(3))
 
     static let events: [Event] = [
         .managerStarted(version: "1.0.0"), .policyLoaded(policy, version: DocumentVersion(name: "default", digest: "sha256:0")),
@@ -46,7 +51,8 @@ enum Samples {
         .taskSubmitted(TaskSubmission(task: task, sla: sla, version: version, submittedAt: Timestamp(1_767_323_000), wantedNode: node)),
         .taskSubmitted(
             TaskSubmission(
-                task: TaskID("other-2"), sla: TaskSLA(name: "other", task: sla.task, progress: .cpuTime), version: version, submittedAt: Timestamp(0))),
+                task: TaskID("other-2"), sla: TaskSLA(name: "other", task: sla.task, progress: .cpuTime), version: version, submittedAt: Timestamp(0))
+        ),
         .taskCancelled(task: task, by: "somebody"), .restoreAsked(task: task, by: "somebody"),
         .epochRaised(task: task, epoch: Epoch(2), node: node, from: checkpointID), .epochRaised(task: task, epoch: Epoch(3), node: node, from: nil),
         .taskPlaced(task: task, epoch: .first, node: node), .taskStarted(task: task, epoch: .first, node: node),
@@ -55,7 +61,8 @@ enum Samples {
                 task: task, node: node, epoch: Epoch(2), checkpoint: checkpointID, fetchSeconds: Seconds(1), restoreSeconds: Seconds(2),
                 fetchedBytes: .mebibytes(12))),
         .taskRefused(task: task, epoch: .first, node: node, reason: "no room"), .progressSeen(sample),
-        .taskFinished(task: task, epoch: Epoch(2), node: node, result: "0f1e2d"), .taskFailed(task: task, epoch: .first, node: node, reason: "out of memory"),
+        .taskFinished(task: task, epoch: Epoch(2), node: node, result: "0f1e2d"),
+        .taskFailed(task: task, epoch: .first, node: node, reason: "out of memory"),
         .taskGivenUp(task: task, reason: "it failed three times"),
         .checkpointOrdered(task: task, epoch: .first, node: node, order: order, plan, decision: DecisionID("d000001")),
         .checkpointOrdered(task: task, epoch: .first, node: node, order: order, plan, decision: nil),
@@ -66,24 +73,28 @@ enum Samples {
         .checkpointFailed(task: task, epoch: .first, checkpoint: checkpointID, node: node, order: order, reason: "the store is full"),
         .staleCommitRefused(task: task, epoch: .first, checkpoint: checkpointID, node: node),
         .checkpointsPruned(task: task, checkpoints: [checkpointID]),
-        .nodeJoined(node: node, incarnation: Incarnation("i-1"), hypervisor: capabilities), .nodeSuspected(node: node, phi: 3.5, silentSeconds: Seconds(4)),
+        .nodeJoined(node: node, incarnation: Incarnation("i-1"), hypervisor: capabilities),
+        .nodeSuspected(node: node, phi: 3.5, silentSeconds: Seconds(4)),
         .nodeTrusted(node: node), .nodeLost(node: node, phi: .infinity, silentSeconds: Seconds(9)),
         .nodeFenced(node: node, method: "process", detail: "pid 12"), .fenceFailed(node: node, reason: "the switch does not answer"),
         .storeHealthChanged(StoreHealth(reachable: true, detail: "", liveHosts: 3, freeBytes: .gibibytes(7))),
         .storeHealthChanged(StoreHealth(reachable: false, detail: "connection refused")),
-        .orderFailed(order: order, node: node, task: task, reason: "no such task"), .orderFailed(order: order, node: node, task: nil, reason: "no such task"),
+        .orderFailed(order: order, node: node, task: task, reason: "no such task"),
+        .orderFailed(order: order, node: node, task: nil, reason: "no such task"),
     ]
 
     static func decision(_ number: Int, kind: Decision.Kind = .schedule, task: TaskID? = task, at: Double = 0) -> Decision {
         Decision(
-            id: DecisionID("d" + padded(number)), at: Timestamp(at), kind: kind, task: task, node: node, mode: .enforce, sla: version, policy: version,
+            id: DecisionID("d" + padded(number)), at: Timestamp(at), kind: kind, task: task, node: node, mode: .enforce, sla: version,
+            policy: version,
             models: "1",
             inputs: [
                 DecisionInput(name: "stopSeconds", value: 0.1, standardError: 0.02), DecisionInput(name: "mtbfSeconds", value: .infinity),
             ],
             alternatives: [
                 Alternative(
-                    name: "every 2m with zstd", intervalSeconds: .minutes(2), codec: .zstd, replication: 2, timeCost: 0.1, networkCost: 0.2, storageCost: 0.3,
+                    name: "every 2m with zstd", intervalSeconds: .minutes(2), codec: .zstd, replication: 2, timeCost: 0.1, networkCost: 0.2,
+                    storageCost: 0.3,
                     penaltyCost: 0.4, expectedSeconds: Seconds(100), expectedSentBytes: .mebibytes(80), probabilityMet: Probability(0.97)),
                 Alternative(name: "never", timeCost: .infinity, violations: ["lost work 60 s > 30 s"]),
             ],

@@ -20,7 +20,8 @@ struct SharingTests {
 
     func record(_ number: Int64) -> EventRecord {
         EventRecord(
-            at: Timestamp(Double(number)), source: .agent(node: Samples.node, incarnation: Incarnation("i"), number: number), event: .progressSeen(Samples.sample))
+            at: Timestamp(Double(number)), source: .agent(node: Samples.node, incarnation: Incarnation("i"), number: number),
+            event: .progressSeen(Samples.sample))
     }
 
     @Test("a reader sees whole appends while a writer appends, and cannot append")
@@ -134,7 +135,9 @@ struct SharingTests {
         var acknowledged: Int64 = 0
         var failure: LedgerError?
         while failure == nil, acknowledged < 10_000 {
-            do throws(LedgerError) { acknowledged = try await ledger.append([record(acknowledged + 1)]).last?.sequence ?? acknowledged } catch { failure = error }
+            do throws(LedgerError) { acknowledged = try await ledger.append([record(acknowledged + 1)]).last?.sequence ?? acknowledged } catch {
+                failure = error
+            }
         }
         print("disk full after \(acknowledged) appends")
         #expect(failure == .full(path: path))

@@ -75,7 +75,9 @@ enum DecisionTable {
     }
 
     static func outcomes(task: TaskID?, in database: Database) throws -> [Outcome] {
-        guard let task else { return try values(try database.cachedStatement(sql: "SELECT decision, payload_json FROM outcomes ORDER BY number"), []) }
+        guard let task else {
+            return try values(try database.cachedStatement(sql: "SELECT decision, payload_json FROM outcomes ORDER BY number"), [])
+        }
         let statement = try database.cachedStatement(
             sql: """
                 SELECT outcomes.decision, outcomes.payload_json FROM decisions JOIN outcomes ON outcomes.decision = decisions.id

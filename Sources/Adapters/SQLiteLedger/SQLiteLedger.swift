@@ -46,7 +46,8 @@ package final class SQLiteLedger: Ledger {
             try pool.read { database in
                 try Schema.refuseWhatIsNotOurs(database, schema, path: path)
                 guard try schema.hasCompletedMigrations(database) else {
-                    throw LedgerError.cannotOpen(path: path, detail: "it was made by an earlier version of Cairn: start the manager once to bring it up to date")
+                    throw LedgerError.cannotOpen(
+                        path: path, detail: "it was made by an earlier version of Cairn: start the manager once to bring it up to date")
                 }
             }
             return SQLiteLedger(path: path, pool: pool)

@@ -100,7 +100,8 @@ extension PlanStep {
         switch self {
         case .start(let task, let node): "start \(task) on \(node)"
         case .arm(let plan, let node):
-            plan.intervalSeconds.map { "\(node) checkpoints \(plan.task) every \(Words.duration($0)) (\(plan.order.words))" } ?? "\(node) does not checkpoint \(plan.task)"
+            plan.intervalSeconds.map { "\(node) checkpoints \(plan.task) every \(Words.duration($0)) (\(plan.order.words))" }
+                ?? "\(node) does not checkpoint \(plan.task)"
         case .checkpoint(let task, let node, let epoch, let order): "checkpoint \(task) on \(node) in epoch \(epoch) (\(order.words))"
         case .declareLost(let node): "declare \(node) lost"
         case .fence(let node): "fence \(node)"

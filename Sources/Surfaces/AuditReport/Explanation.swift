@@ -49,7 +49,9 @@ package struct Explanation: Hashable, Sendable, Codable {
     /// - Parameter other: what it is compared with; nil: of all tasks with another preference, the decision of the same kind that is
     ///   nearest in time.
     /// - Returns: nil if there is no such decision.
-    package static func read(decision id: DecisionID, comparedWith other: DecisionID?, from ledger: any Ledger) async throws(LedgerError) -> Explanation? {
+    package static func read(decision id: DecisionID, comparedWith other: DecisionID?, from ledger: any Ledger) async throws(LedgerError)
+        -> Explanation?
+    {
         guard let decision = try await ledger.decision(id) else { return nil }
         let context = DeclarationContext(events: try await ledger.everyEvent())
         let compared: Decision?
@@ -71,7 +73,8 @@ package struct Explanation: Hashable, Sendable, Codable {
         return Explanation(
             decision: DecisionReport(decision, outcomes: outcomes), prices: prices, why: Reasons(decision: decision, prices: prices).sentences,
             comparison: other.map { other in
-                Difference(here: decision, there: other, thesePrices: prices, thosePrices: context.preference(of: other), outcomes: outcomes).comparison
+                Difference(here: decision, there: other, thesePrices: prices, thosePrices: context.preference(of: other), outcomes: outcomes)
+                    .comparison
             })
     }
 
@@ -94,17 +97,21 @@ extension Explanation.Repricing {
         let to = new.prices
         var isWhole = true
         totals = decision.alternatives.map { alternative in
-            let time = from.timePerHour > 0 ? alternative.timeCost * (to.timePerHour / from.timePerHour) : to.timePerSecond * alternative.expectedSeconds.rawValue
+            let time =
+                from.timePerHour > 0
+                ? alternative.timeCost * (to.timePerHour / from.timePerHour) : to.timePerSecond * alternative.expectedSeconds.rawValue
             let network =
                 from.networkPerGiB > 0
-                ? alternative.networkCost * (to.networkPerGiB / from.networkPerGiB) : to.networkPerByte * Double(alternative.expectedSentBytes.rawValue)
+                ? alternative.networkCost * (to.networkPerGiB / from.networkPerGiB)
+                : to.networkPerByte * Double(alternative.expectedSentBytes.rawValue)
             var storage = 0.0
             if from.storagePerGiBHour > 0 {
                 storage = alternative.storageCost * (to.storagePerGiBHour / from.storagePerGiBHour)
             } else if to.storagePerGiBHour > 0 {
                 isWhole = false
             }
-            return Total(name: alternative.name, totalCost: time + network + storage + alternative.penaltyCost, isAllowed: alternative.violations.isEmpty)
+            return Total(
+                name: alternative.name, totalCost: time + network + storage + alternative.penaltyCost, isAllowed: alternative.violations.isEmpty)
         }
         preference = new.preference
         self.isWhole = isWhole
@@ -137,7 +144,8 @@ private struct Reasons {
             }
             if let refused = others.filter({ !$0.violations.isEmpty && $0.totalCost < chosen.totalCost }).min(by: { $0.totalCost < $1.totalCost }) {
                 sentences.append(
-                    "“\(refused.name)” would be cheaper (\(cost(refused.totalCost))) but breaks a limit: \(refused.violations.joined(separator: "; ")).")
+                    "“\(refused.name)” would be cheaper (\(cost(refused.totalCost))) but breaks a limit: \(refused.violations.joined(separator: "; "))."
+                )
             }
             if !chosen.violations.isEmpty {
                 sentences.append("It was recorded that it cannot keep everything: \(chosen.violations.joined(separator: "; ")).")
@@ -163,7 +171,8 @@ private struct Reasons {
         let parts = terms.filter { $0.1.isFinite && abs($0.1) > scale }.map { "\($0) \(cost(abs($1))) \($1 > 0 ? "more" : "less")" }
         let how = parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
         let comparison = difference > scale ? "\(cost(difference)) more" : difference < -scale ? "\(cost(-difference)) less" : "as much"
-        return "“\(chosen.name)” is expected to cost \(cost(chosen.totalCost)); the next best that keeps all limits, “\(other.name)”, \(comparison)\(how)."
+        return
+            "“\(chosen.name)” is expected to cost \(cost(chosen.totalCost)); the next best that keeps all limits, “\(other.name)”, \(comparison)\(how)."
     }
 }
 
@@ -203,7 +212,9 @@ private struct Difference {
     private func sentences(_ hereThen: Explanation.Repricing?, _ thereThen: Explanation.Repricing?) -> [String] {
         var sentences: [String] = []
         guard here.kind == there.kind else {
-            return ["Decision \(there.id) is of another kind (\(there.kind.rawValue), not \(here.kind.rawValue)): what was weighed cannot be compared."]
+            return [
+                "Decision \(there.id) is of another kind (\(there.kind.rawValue), not \(here.kind.rawValue)): what was weighed cannot be compared."
+            ]
         }
         switch (chosen(here), chosen(there)) {
         case (let these?, let those?) where these == those: sentences.append("Both chose “\(these)”.")
@@ -216,20 +227,25 @@ private struct Difference {
         guard thesePrices.currency == thosePrices.currency else {
             return sentences + ["Their policies reckon in \(thesePrices.currency) and \(thosePrices.currency), so their costs cannot be compared."]
         }
-        if thesePrices.prices == thosePrices.prices { return sentences + ["Both have the same prices: what differs comes from their inputs and limits."] }
+        if thesePrices.prices == thosePrices.prices {
+            return sentences + ["Both have the same prices: what differs comes from their inputs and limits."]
+        }
         if let a = thesePrices.secondsPerGiBSent, let b = thosePrices.secondsPerGiBSent {
             let factor = a > .zero && b > .zero ? max(a / b, b / a) : nil
             let more = factor.map { $0 > 1.005 ? ", \(Words.significant($0, 2)) times as much," : "" } ?? ""
             let (dear, cheap) = b > a ? (thosePrices, thesePrices) : (thesePrices, thosePrices)
             sentences.append(
-                "A GiB on the network is worth \(Words.duration(min(a, b))) of the task's time to \(cheap.preference) and \(Words.duration(max(a, b)))\(more) to \(dear.preference).")
+                "A GiB on the network is worth \(Words.duration(min(a, b))) of the task's time to \(cheap.preference) and \(Words.duration(max(a, b)))\(more) to \(dear.preference)."
+            )
         }
         if let stretch { sentences.append(stretch) }
         if let hereThen, let these = chosen(here) { sentences.append(told(hereThen, instead: these, of: here)) }
         if let thereThen, let those = chosen(there) { sentences.append(told(thereThen, instead: those, of: there)) }
         let others = differentInputs.filter { !$0.name.hasPrefix("price") }
         if !others.isEmpty {
-            sentences.append("Their inputs differ too: \(others.prefix(6).map { "\($0.name) \(Words.quantity($0.name, $0.here)) and \(Words.quantity($0.name, $0.there))" }.joined(separator: ", ")).")
+            sentences.append(
+                "Their inputs differ too: \(others.prefix(6).map { "\($0.name) \(Words.quantity($0.name, $0.here)) and \(Words.quantity($0.name, $0.there))" }.joined(separator: ", "))."
+            )
         }
         return sentences
     }
@@ -253,13 +269,16 @@ private struct Difference {
             ? "to first order that leaves the interval as it is"
             : "to first order (√) that makes the best interval \(Words.significant(factor, 2)) times as long, so that "
                 + "\(Words.duration(interval)) would become about \(Words.duration(interval * factor)) where no limit binds"
-        return "A checkpoint of \(name(here)) takes \(Words.duration(Seconds(work))) of the task's time and sends \(Words.bytes(bytes)) with all copies, "
+        return
+            "A checkpoint of \(name(here)) takes \(Words.duration(Seconds(work))) of the task's time and sends \(Words.bytes(bytes)) with all copies, "
             + "worth \(Words.duration(Seconds(these))) to \(thesePrices.preference) and \(Words.duration(Seconds(those))) to \(thosePrices.preference): \(effect)."
     }
 
     private func told(_ repricing: Explanation.Repricing, instead actual: String, of decision: Decision) -> String {
         let currency = thesePrices?.currency ?? ""
-        func amount(_ name: String) -> String { repricing.totals.first { $0.name == name }.map { "\(Words.cost($0.totalCost)) \(currency)" } ?? "unknown" }
+        func amount(_ name: String) -> String {
+            repricing.totals.first { $0.name == name }.map { "\(Words.cost($0.totalCost)) \(currency)" } ?? "unknown"
+        }
         let part = repricing.isWhole ? "" : ", storage left out"
         let start = "With the prices of \(repricing.preference) and the inputs of \(name(decision))"
         guard let would = repricing.wouldChoose else { return start + " no alternative would have kept all limits." }

@@ -51,7 +51,8 @@ extension Explanation {
                 if let met = alternative.probabilityMet { name += ", P(deadline) \(Words.share(met.rawValue))" }
                 if !alternative.violations.isEmpty { name += "; breaks " + alternative.violations.joined(separator: "; ") }
                 return [
-                    alternative.isChosen ? "*" : " ", Words.cost(alternative.totalCost), Words.cost(alternative.timeCost), Words.cost(alternative.networkCost),
+                    alternative.isChosen ? "*" : " ", Words.cost(alternative.totalCost), Words.cost(alternative.timeCost),
+                    Words.cost(alternative.networkCost),
                     Words.cost(alternative.storageCost), Words.cost(alternative.penaltyCost), name,
                 ]
             })
@@ -76,10 +77,14 @@ extension Explanation {
             return
         }
         page.table(
-            [.init(title: "quantity"), .init(title: "predicted", isRight: true), .init(title: "observed", isRight: true), .init(title: "after", isRight: true)],
+            [
+                .init(title: "quantity"), .init(title: "predicted", isRight: true), .init(title: "observed", isRight: true),
+                .init(title: "after", isRight: true),
+            ],
             decision.outcomes.map {
                 [
-                    $0.quantity, $0.predicted.map { [quantity = $0.quantity] in Words.quantity(quantity, $0) } ?? "-", Words.quantity($0.quantity, $0.observed),
+                    $0.quantity, $0.predicted.map { [quantity = $0.quantity] in Words.quantity(quantity, $0) } ?? "-",
+                    Words.quantity($0.quantity, $0.observed),
                     Words.duration(span(decision.at.time, $0.at.time)),
                 ]
             })
@@ -96,7 +101,10 @@ extension Explanation {
         if let prices, let those = comparison.prices, prices.prices != those.prices {
             page.blank()
             page.table(
-                [.init(title: "price in \(prices.currency)"), .init(title: prices.preference, isRight: true), .init(title: those.preference, isRight: true)],
+                [
+                    .init(title: "price in \(prices.currency)"), .init(title: prices.preference, isRight: true),
+                    .init(title: those.preference, isRight: true),
+                ],
                 [
                     ["an hour of time", Words.cost(prices.timePerHour), Words.cost(those.timePerHour)],
                     ["a GiB sent", Words.cost(prices.networkPerGiB), Words.cost(those.networkPerGiB)],
@@ -113,7 +121,10 @@ extension Explanation {
                 ],
                 zip(decision.alternatives, repriced.totals).map { actual, then in
                     let name = actual.name + (then.isAllowed ? "" : " (breaks a limit)")
-                    return [(actual.isChosen ? "> " : "") + Words.cost(actual.totalCost), (then.name == repriced.wouldChoose ? "> " : "") + Words.cost(then.totalCost), name]
+                    return [
+                        (actual.isChosen ? "> " : "") + Words.cost(actual.totalCost),
+                        (then.name == repriced.wouldChoose ? "> " : "") + Words.cost(then.totalCost), name,
+                    ]
                 })
         }
         writeAlternatives(other, comparison.prices, to: &page)

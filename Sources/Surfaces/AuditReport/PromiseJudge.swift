@@ -37,7 +37,9 @@ struct PromiseJudge {
             return promise(took, .broken, "Finished \(Words.duration(difference)) after the deadline.")
         case .givenUp(let reason, _): return promise(nil, .broken, "It will not finish: given up (\(reason)).")
         case .cancelled(let by, let at):
-            if let late { return promise(span(submittedAt, at), .broken, "Not finished when it was cancelled, \(Words.duration(late)) after the deadline.") }
+            if let late {
+                return promise(span(submittedAt, at), .broken, "Not finished when it was cancelled, \(Words.duration(late)) after the deadline.")
+            }
             return promise(nil, .notObserved, "Cancelled by \(by) \(Words.duration(span(at, time))) before the deadline.")
         case nil:
             if let late { return promise(span(submittedAt, now), .broken, "Not finished, \(Words.duration(late)) after the deadline.") }
@@ -71,7 +73,8 @@ struct PromiseJudge {
             sentence = "What was lost is not known."
         }
         return Promise(
-            name: .lostWork, unit: .seconds, limit: limit.rawValue, observed: worst?.lostWorkSeconds?.rawValue, standing: standing, sentence: sentence,
+            name: .lostWork, unit: .seconds, limit: limit.rawValue, observed: worst?.lostWorkSeconds?.rawValue, standing: standing,
+            sentence: sentence,
             foretoldBy: standing == .broken ? worst?.foretoldBy : nil)
     }
 
@@ -86,7 +89,8 @@ struct PromiseJudge {
         if counted.isEmpty { return promise(.notObserved, nil, "No failure happened, so the limit was not put to the test.") }
         if let never = open.first(where: { $0.recoveryStanding == .broken }) {
             let waited = span(never.at.time, ending?.at ?? now)
-            return promise(.broken, max(waited, worst ?? .zero), "After the failure of \(never.node) it did not run again within \(Words.duration(waited)).")
+            return promise(
+                .broken, max(waited, worst ?? .zero), "After the failure of \(never.node) it did not run again within \(Words.duration(waited)).")
         }
         if let worst, worst > limit {
             return promise(.broken, worst, "It ran again after \(Words.duration(worst)), \(Words.duration(worst - limit)) later than allowed.")

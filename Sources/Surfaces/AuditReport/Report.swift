@@ -140,7 +140,9 @@ package struct TaskCost: Hashable, Sendable, Codable {
 
 /// One epoch of a task: on which node, from what, and how it ended.
 package struct Life: Hashable, Sendable, Codable {
-    package enum End: String, Hashable, Sendable, Codable { case finished, nodeLost, guestFailed, restoreAsked, superseded, cancelled, givenUp, running }
+    package enum End: String, Hashable, Sendable, Codable {
+        case finished, nodeLost, guestFailed, restoreAsked, superseded, cancelled, givenUp, running
+    }
     package var epoch: Epoch
     package var node: NodeID
     package var from: CheckpointID?

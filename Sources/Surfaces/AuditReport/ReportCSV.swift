@@ -24,12 +24,15 @@ extension Report {
 
     private func writeTasks(to sheet: inout Sheet) {
         sheet.header(
-            "task", "state", "verdict", "preference", "result", "submittedAt", "startedAt", "endedAt", "elapsedSeconds", "deadline", "latenessSeconds",
+            "task", "state", "verdict", "preference", "result", "submittedAt", "startedAt", "endedAt", "elapsedSeconds", "deadline",
+            "latenessSeconds",
             "penaltyOwed", "penaltyCurrency", "checkpoints", "stopSeconds", "stoppedShare", "sentBytes", "failures", "lostWorkSeconds", "downSeconds")
         for task in tasks {
             sheet.row(
-                .text(task.task.rawValue), .text(task.state), .text(task.verdict.rawValue), .text(task.promised.preference), .text(task.happened.result),
-                .moment(task.happened.submittedAt), .moment(task.happened.startedAt), .moment(task.happened.endedAt), .seconds(task.happened.elapsedSeconds),
+                .text(task.task.rawValue), .text(task.state), .text(task.verdict.rawValue), .text(task.promised.preference),
+                .text(task.happened.result),
+                .moment(task.happened.submittedAt), .moment(task.happened.startedAt), .moment(task.happened.endedAt),
+                .seconds(task.happened.elapsedSeconds),
                 .moment(task.promised.deadline), .seconds(task.happened.latenessSeconds), .number(task.happened.penaltyOwed),
                 .text(task.promised.penaltyCurrency), .count(task.cost.committedCheckpoints), .seconds(task.cost.stopSeconds),
                 .number(task.cost.stoppedShare), .bytes(task.cost.sentBytes), .count(task.failures.count), .seconds(task.cost.lostWorkSeconds),
@@ -39,14 +42,17 @@ extension Report {
 
     private func writeCheckpoints(to sheet: inout Sheet) {
         sheet.header(
-            "checkpoint", "task", "status", "node", "epoch", "decision", "capturedAt", "committedAt", "progress", "way", "codec", "replication", "stopSeconds",
-            "latencySeconds", "uploadSeconds", "compressSeconds", "memoryBytes", "diskBytes", "nonZeroBytes", "sentBytes", "includedBase", "resumptions",
+            "checkpoint", "task", "status", "node", "epoch", "decision", "capturedAt", "committedAt", "progress", "way", "codec", "replication",
+            "stopSeconds",
+            "latencySeconds", "uploadSeconds", "compressSeconds", "memoryBytes", "diskBytes", "nonZeroBytes", "sentBytes", "includedBase",
+            "resumptions",
             "reason")
         for task in tasks {
             for made in task.checkpoints {
                 sheet.row(
                     .text(made.checkpoint.rawValue), .text(task.task.rawValue), .text(made.status.rawValue), .text(made.node?.rawValue),
-                    .count(made.epoch.rawValue), .text(made.decision?.rawValue), .moment(made.capturedAt), .moment(made.committedAt), .number(made.progress),
+                    .count(made.epoch.rawValue), .text(made.decision?.rawValue), .moment(made.capturedAt), .moment(made.committedAt),
+                    .number(made.progress),
                     .text(made.way?.rawValue), .text(made.codec?.rawValue), .count(made.replication), .seconds(made.stopSeconds),
                     .seconds(made.latencySeconds), .seconds(made.uploadSeconds), .seconds(made.compressSeconds), .bytes(made.memoryBytes),
                     .bytes(made.diskBytes), .bytes(made.nonZeroBytes), .bytes(made.sentBytes), .text(made.includedBase.map(String.init)),
@@ -62,9 +68,12 @@ extension Report {
         for task in tasks {
             for failure in task.failures {
                 sheet.row(
-                    .moment(failure.at), .text(task.task.rawValue), .text(failure.cause.rawValue), .text(failure.reason), .text(failure.node.rawValue),
-                    .count(failure.epoch.rawValue), .moment(failure.detectedAt), .text(failure.checkpoint?.rawValue), .seconds(failure.lostWorkSeconds),
-                    .number(failure.lostProgress), .text(failure.lostWorkStanding.rawValue), .moment(failure.resumedAt), .text(failure.resumedOn?.rawValue),
+                    .moment(failure.at), .text(task.task.rawValue), .text(failure.cause.rawValue), .text(failure.reason),
+                    .text(failure.node.rawValue),
+                    .count(failure.epoch.rawValue), .moment(failure.detectedAt), .text(failure.checkpoint?.rawValue),
+                    .seconds(failure.lostWorkSeconds),
+                    .number(failure.lostProgress), .text(failure.lostWorkStanding.rawValue), .moment(failure.resumedAt),
+                    .text(failure.resumedOn?.rawValue),
                     .seconds(failure.recoverySeconds), .text(failure.recoveryStanding.rawValue), .text(failure.foretoldBy?.rawValue))
             }
         }
@@ -72,7 +81,8 @@ extension Report {
 
     private func writeDecisions(to sheet: inout Sheet) {
         sheet.header(
-            "decision", "at", "kind", "task", "node", "mode", "chosen", "intervalSeconds", "codec", "replication", "timeCost", "networkCost", "storageCost",
+            "decision", "at", "kind", "task", "node", "mode", "chosen", "intervalSeconds", "codec", "replication", "timeCost", "networkCost",
+            "storageCost",
             "penaltyCost", "totalCost", "expectedSeconds", "expectedSentBytes", "probabilityMet", "alternatives", "binding", "rules", "slaDigest",
             "policyDigest", "sentence")
         for decision in decisions + tasks.flatMap(\.decisions) {
@@ -94,7 +104,8 @@ extension Report {
             for prediction in task.predictions {
                 sheet.row(
                     .text(prediction.quantity), .text(task.task.rawValue), .count(prediction.count), .number(prediction.meanPredicted),
-                    .number(prediction.meanObserved), .number(prediction.meanError), .number(prediction.meanAbsoluteError), .number(prediction.medianRatio))
+                    .number(prediction.meanObserved), .number(prediction.meanError), .number(prediction.meanAbsoluteError),
+                    .number(prediction.medianRatio))
             }
         }
     }

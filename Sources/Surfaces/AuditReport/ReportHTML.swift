@@ -31,7 +31,9 @@ extension Report {
     }
 
     private var period: Markup {
-        guard let from, let to else { return "<p class=\"quiet\">Made \(Words.moment(generatedAt.time)). The ledger is empty: nothing happened that could be reported.</p>" }
+        guard let from, let to else {
+            return "<p class=\"quiet\">Made \(Words.moment(generatedAt.time)). The ledger is empty: nothing happened that could be reported.</p>"
+        }
         return """
             <p class="quiet">\(Words.moment(from.time)) to \(Words.moment(to.time)). \(Words.count(eventCount, "event")), \(Words.count(decisionCount, "decision")). \
             Made \(Words.moment(generatedAt.time)).</p>
@@ -47,7 +49,8 @@ extension Report {
         ])
         table.rows = tasks.enumerated().map { index, task in
             [
-                "<a href=\"#task-\(index)\">\(task.task)</a><br/><span class=\"quiet\">\(task.promised.preference)</span>", task.verdict.badge(isTask: true), "\(task.state)",
+                "<a href=\"#task-\(index)\">\(task.task)</a><br/><span class=\"quiet\">\(task.promised.preference)</span>",
+                task.verdict.badge(isTask: true), "\(task.state)",
                 "\(task.deadlineWords)", "\(task.owedWords)", "\(task.cost.committedCheckpoints)",
                 "\(task.cost.stoppedShare.map(Words.share) ?? "-")", "\(Words.bytes(task.cost.sentBytes))", "\(task.failures.count)",
                 "\(Words.duration(task.cost.lostWorkSeconds))",
@@ -58,9 +61,12 @@ extension Report {
 
     private var fleet: Markup {
         var machines = MarkupTable(columns: [
-            .init(title: "Node"), .init(title: "Standing"), .init(title: "Losses", isNumber: true), .init(title: "Seen alive", isNumber: true), .init(title: "Hypervisor"),
+            .init(title: "Node"), .init(title: "Standing"), .init(title: "Losses", isNumber: true), .init(title: "Seen alive", isNumber: true),
+            .init(title: "Hypervisor"),
         ])
-        machines.rows = nodes.map { ["\($0.node)", "\($0.standing.rawValue)", "\($0.failures)", "\(Words.duration($0.exposureSeconds))", "\($0.hypervisor ?? "unknown")"] }
+        machines.rows = nodes.map {
+            ["\($0.node)", "\($0.standing.rawValue)", "\($0.failures)", "\(Words.duration($0.exposureSeconds))", "\($0.hypervisor ?? "unknown")"]
+        }
         var troubles = MarkupTable(columns: [.init(title: "When"), .init(title: "What")], hasSentences: true)
         troubles.rows = incidents.suffix(200).map { ["<span class=\"when\">\(Words.moment($0.at.time))</span>", "\($0.sentence)"] }
         var prices = MarkupTable(columns: [
@@ -75,9 +81,12 @@ extension Report {
                 ])
             }
         }
-        func section(_ title: String, _ content: Markup) -> Markup { content.text.isEmpty ? .none : "<section><h2>\(title)</h2>\(content)</section>\n" }
+        func section(_ title: String, _ content: Markup) -> Markup {
+            content.text.isEmpty ? .none : "<section><h2>\(title)</h2>\(content)</section>\n"
+        }
         return section("Nodes", machines.markup) + section("Decisions about nodes", decisionTable(decisions, since: from?.time))
-            + section("Predictions of all tasks", predictionTable(predictions)) + section("Prices", prices.markup) + section("Incidents", troubles.markup)
+            + section("Predictions of all tasks", predictionTable(predictions)) + section("Prices", prices.markup)
+            + section("Incidents", troubles.markup)
     }
 }
 
@@ -90,12 +99,14 @@ extension Standing {
 
 private func predictionTable(_ predictions: [PredictionReport]) -> Markup {
     var table = MarkupTable(columns: [
-        .init(title: "Quantity"), .init(title: "Times", isNumber: true), .init(title: "Predicted", isNumber: true), .init(title: "Observed", isNumber: true),
+        .init(title: "Quantity"), .init(title: "Times", isNumber: true), .init(title: "Predicted", isNumber: true),
+        .init(title: "Observed", isNumber: true),
         .init(title: "Typical miss", isNumber: true), .init(title: "Observed / predicted", isNumber: true),
     ])
     table.rows = predictions.map {
         [
-            "<code>\($0.quantity)</code>", "\($0.count)", "\(Words.quantity($0.quantity, $0.meanPredicted))", "\(Words.quantity($0.quantity, $0.meanObserved))",
+            "<code>\($0.quantity)</code>", "\($0.count)", "\(Words.quantity($0.quantity, $0.meanPredicted))",
+            "\(Words.quantity($0.quantity, $0.meanObserved))",
             "\(Words.quantity($0.quantity, $0.meanAbsoluteError))", "\($0.medianRatio.map { Words.significant($0, 3) } ?? "-")",
         ]
     }
@@ -106,13 +117,18 @@ private func predictionTable(_ predictions: [PredictionReport]) -> Markup {
 private let decisionLimit = 300
 
 private func decisionTable(_ decisions: [DecisionReport], since start: Timestamp?) -> Markup {
-    var table = MarkupTable(columns: [.init(title: "Decision"), .init(title: "When", isNumber: true), .init(title: "What and why")], hasSentences: true)
+    var table = MarkupTable(
+        columns: [.init(title: "Decision"), .init(title: "When", isNumber: true), .init(title: "What and why")], hasSentences: true)
     table.rows = decisions.suffix(decisionLimit).map { decision in
         let when = start.map { Words.offset(span($0, decision.at.time)) } ?? Words.moment(decision.at.time)
-        return ["<code>\(decision.decision)</code><br/><span class=\"quiet\">\(decision.kind.rawValue)</span>", "<span class=\"when\">\(when)</span>", decision.account]
+        return [
+            "<code>\(decision.decision)</code><br/><span class=\"quiet\">\(decision.kind.rawValue)</span>", "<span class=\"when\">\(when)</span>",
+            decision.account,
+        ]
     }
     let older = decisions.count - table.rows.count
-    return (older > 0 ? "<p class=\"quiet\">The newest \(table.rows.count) of \(decisions.count); the JSON and CSV forms have all.</p>" : .none) + table.markup
+    return (older > 0 ? "<p class=\"quiet\">The newest \(table.rows.count) of \(decisions.count); the JSON and CSV forms have all.</p>" : .none)
+        + table.markup
 }
 
 extension DecisionReport {
@@ -132,15 +148,19 @@ extension DecisionReport {
 
     private var alternativeTable: Markup {
         var table = MarkupTable(columns: [
-            .init(title: "Alternative"), .init(title: "Time", isNumber: true), .init(title: "Network", isNumber: true), .init(title: "Storage", isNumber: true),
-            .init(title: "Penalty", isNumber: true), .init(title: "All", isNumber: true), .init(title: "Takes", isNumber: true), .init(title: "Sends", isNumber: true),
+            .init(title: "Alternative"), .init(title: "Time", isNumber: true), .init(title: "Network", isNumber: true),
+            .init(title: "Storage", isNumber: true),
+            .init(title: "Penalty", isNumber: true), .init(title: "All", isNumber: true), .init(title: "Takes", isNumber: true),
+            .init(title: "Sends", isNumber: true),
             .init(title: "P(deadline)", isNumber: true), .init(title: "Breaks"),
         ])
         table.rows = alternatives.map {
             [
                 $0.isChosen ? "<strong>\($0.name)</strong> <span class=\"tag\">chosen</span>" : "\($0.name)", "\(Words.cost($0.timeCost))",
-                "\(Words.cost($0.networkCost))", "\(Words.cost($0.storageCost))", "\(Words.cost($0.penaltyCost))", "<strong>\(Words.cost($0.totalCost))</strong>",
-                "\(Words.duration($0.expectedSeconds))", "\(Words.bytes($0.expectedSentBytes))", "\($0.probabilityMet.map { Words.share($0.rawValue) } ?? "-")",
+                "\(Words.cost($0.networkCost))", "\(Words.cost($0.storageCost))", "\(Words.cost($0.penaltyCost))",
+                "<strong>\(Words.cost($0.totalCost))</strong>",
+                "\(Words.duration($0.expectedSeconds))", "\(Words.bytes($0.expectedSentBytes))",
+                "\($0.probabilityMet.map { Words.share($0.rawValue) } ?? "-")",
                 "\($0.violations.isEmpty ? "-" : $0.violations.joined(separator: "; "))",
             ]
         }
@@ -148,15 +168,22 @@ extension DecisionReport {
     }
 
     private var inputTable: Markup {
-        var table = MarkupTable(columns: [.init(title: "Input"), .init(title: "Value", isNumber: true), .init(title: "± standard error", isNumber: true)])
+        var table = MarkupTable(columns: [
+            .init(title: "Input"), .init(title: "Value", isNumber: true), .init(title: "± standard error", isNumber: true),
+        ])
         table.rows = inputs.map { input in
-            ["<code>\(input.name)</code>", "\(Words.quantity(input.name, input.value))", "\(input.standardError.map { Words.quantity(input.name, $0) } ?? "-")"]
+            [
+                "<code>\(input.name)</code>", "\(Words.quantity(input.name, input.value))",
+                "\(input.standardError.map { Words.quantity(input.name, $0) } ?? "-")",
+            ]
         }
         return table.markup
     }
 
     private var outcomeTable: Markup {
-        var table = MarkupTable(columns: [.init(title: "What came of it"), .init(title: "Predicted", isNumber: true), .init(title: "Observed", isNumber: true)])
+        var table = MarkupTable(columns: [
+            .init(title: "What came of it"), .init(title: "Predicted", isNumber: true), .init(title: "Observed", isNumber: true),
+        ])
         table.rows = outcomes.map { outcome in
             [
                 "<code>\(outcome.quantity)</code>", "\(outcome.predicted.map { Words.quantity(outcome.quantity, $0) } ?? "-")",
@@ -198,7 +225,10 @@ extension TaskReport {
     private func part(_ title: String, _ content: Markup) -> Markup { content.text.isEmpty ? .none : "<h3>\(title)</h3>\n\(content)" }
 
     private var facts: Markup {
-        let prices = promised.prices.map { ", \(Words.cost($0.timePerHour)) \(promised.currency ?? "") an hour, \(Words.cost($0.networkPerGiB)) \(promised.currency ?? "") a GiB sent" } ?? ""
+        let prices =
+            promised.prices.map {
+                ", \(Words.cost($0.timePerHour)) \(promised.currency ?? "") an hour, \(Words.cost($0.networkPerGiB)) \(promised.currency ?? "") a GiB sent"
+            } ?? ""
         var rows: [(String, Markup)] = [
             ("State", "\(outline)"), ("Result", happened.result.map { "<code>\($0)</code>" } ?? "none"),
             ("Declared", "<code>\(Words.short(promised.sla))</code>, policy \(promised.policy), \(Words.duration(promised.workSeconds)) of work"),
@@ -210,9 +240,14 @@ extension TaskReport {
 
     private var promiseTable: Markup {
         var table = MarkupTable(
-            columns: [.init(title: "Promise"), .init(title: "Limit", isNumber: true), .init(title: "Observed", isNumber: true), .init(title: "Standing"), .init(title: "In words")],
+            columns: [
+                .init(title: "Promise"), .init(title: "Limit", isNumber: true), .init(title: "Observed", isNumber: true), .init(title: "Standing"),
+                .init(title: "In words"),
+            ],
             emptiness: "None: the SLA has no deadline and no limits.", hasSentences: true)
-        table.rows = promises.map { ["\(PromiseJudge.title($0.name))", "\($0.limitWords)", "\($0.observedWords)", $0.standing.badge(), "\($0.sentence)"] }
+        table.rows = promises.map {
+            ["\(PromiseJudge.title($0.name))", "\($0.limitWords)", "\($0.observedWords)", $0.standing.badge(), "\($0.sentence)"]
+        }
         return table.markup
     }
 
@@ -221,13 +256,15 @@ extension TaskReport {
     private var failureList: Markup {
         guard !failures.isEmpty else { return .none }
         let start = happened.submittedAt.time
-        return "<ul class=\"failures\">\(failures.map { "<li><span class=\"when\">\(Words.offset(span(start, $0.at.time)))</span> \($0.words)</li>\n" as Markup })</ul>\n"
+        return
+            "<ul class=\"failures\">\(failures.map { "<li><span class=\"when\">\(Words.offset(span(start, $0.at.time)))</span> \($0.words)</li>\n" as Markup })</ul>\n"
     }
 
     private var checkpointTable: Markup {
         var table = MarkupTable(
             columns: [
-                .init(title: "Checkpoint"), .init(title: "Captured", isNumber: true), .init(title: "Done", isNumber: true), .init(title: "Stopped", isNumber: true),
+                .init(title: "Checkpoint"), .init(title: "Captured", isNumber: true), .init(title: "Done", isNumber: true),
+                .init(title: "Stopped", isNumber: true),
                 .init(title: "Until safe", isNumber: true), .init(title: "Upload", isNumber: true), .init(title: "Memory", isNumber: true),
                 .init(title: "Disk", isNumber: true), .init(title: "Sent", isNumber: true), .init(title: "Codec"), .init(title: "Status"),
             ], emptiness: "None was taken.")
@@ -236,8 +273,10 @@ extension TaskReport {
             let captured = (made.capturedAt ?? made.startedAt).map { Words.offset(span(start, $0.time)) } ?? "-"
             let status: Markup = made.reason.map { "\(made.statusWords)<br/><span class=\"quiet\">\($0)</span>" } ?? "\(made.statusWords)"
             return [
-                "<code>\(made.checkpoint)</code><br/><span class=\"quiet\">\(made.node?.rawValue ?? "")</span>", "<span class=\"when\">\(captured)</span>",
-                "\(made.progress.map(Words.share) ?? "-")", "\(made.stopSeconds.map(Words.duration) ?? "-")", "\(made.latencySeconds.map(Words.duration) ?? "-")",
+                "<code>\(made.checkpoint)</code><br/><span class=\"quiet\">\(made.node?.rawValue ?? "")</span>",
+                "<span class=\"when\">\(captured)</span>",
+                "\(made.progress.map(Words.share) ?? "-")", "\(made.stopSeconds.map(Words.duration) ?? "-")",
+                "\(made.latencySeconds.map(Words.duration) ?? "-")",
                 "\(made.uploadSeconds.map(Words.duration) ?? "-")", "\(made.memoryBytes.map { Words.bytes($0) } ?? "-")",
                 "\(made.diskBytes.map { Words.bytes($0) } ?? "-")", "\(made.sentBytes.map { Words.bytes($0) } ?? "-")", "\(made.codecWords)", status,
             ]

@@ -33,7 +33,8 @@ extension Report {
         return Report(
             generatedAt: Moment(generatedAt), from: times.min().map(Moment.init), to: times.max().map(Moment.init), eventCount: events.count,
             decisionCount: chosen.count, verdict: Standing.all(tasks.map(\.verdict), open: true), tasks: tasks,
-            decisions: chosen.filter { $0.task == nil }.map { DecisionReport($0, outcomes: byDecision[$0.id] ?? []) }, nodes: nodes(knowledge, events, generatedAt),
+            decisions: chosen.filter { $0.task == nil }.map { DecisionReport($0, outcomes: byDecision[$0.id] ?? []) },
+            nodes: nodes(knowledge, events, generatedAt),
             policies: policies(events), predictions: PredictionReport.summaries(chosen.flatMap { byDecision[$0.id] ?? [] }),
             incidents: incidents(events, filter))
     }
@@ -66,8 +67,10 @@ extension Report {
         }
         return knowledge.nodes.values.sorted { $0.id < $1.id }.map { node in
             ReportedNode(
-                node: node.id, standing: node.standing, hypervisor: node.capabilities.map { "\($0.driver) \($0.version), \($0.acceleration.rawValue)" },
-                failures: node.failures, exposureSeconds: rounded(node.exposure(at: now)), lostAt: lost[node.id] ?? [], fencedAt: fenced[node.id] ?? [])
+                node: node.id, standing: node.standing,
+                hypervisor: node.capabilities.map { "\($0.driver) \($0.version), \($0.acceleration.rawValue)" },
+                failures: node.failures, exposureSeconds: rounded(node.exposure(at: now)), lostAt: lost[node.id] ?? [],
+                fencedAt: fenced[node.id] ?? [])
         }
     }
 
@@ -88,7 +91,8 @@ extension Report {
                 if health.reachable, health.detail.isEmpty { return nil }
                 sentence = health.reachable ? "The store is degraded: \(health.detail)." : "The store could not be reached: \(health.detail)."
             case .nodeLost(let node, _, let silent): sentence = "Node \(node) was declared lost after \(Words.duration(silent)) of silence."
-            case .nodeFenced(let node, let method, let detail): sentence = "Node \(node) was fenced by \(method)\(detail.isEmpty ? "" : ": \(detail)")."
+            case .nodeFenced(let node, let method, let detail):
+                sentence = "Node \(node) was fenced by \(method)\(detail.isEmpty ? "" : ": \(detail)")."
             case .fenceFailed(let node, let reason): sentence = "Node \(node) could not be fenced: \(reason)."
             case .taskRefused(let task, _, let node, let reason): sentence = "Node \(node) could not take \(task): \(reason)."
             case .orderFailed(let order, let node, _, let reason): sentence = "Node \(node) could not carry out \(order): \(reason)."

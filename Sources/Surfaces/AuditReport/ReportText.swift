@@ -9,13 +9,15 @@ extension Report {
         page.rule("=")
         if let from, let to {
             page.paragraph(
-                "\(Words.count(eventCount, "event")) from \(Words.moment(from.time)) to \(Words.moment(to.time)), \(Words.count(decisionCount, "decision")).")
+                "\(Words.count(eventCount, "event")) from \(Words.moment(from.time)) to \(Words.moment(to.time)), \(Words.count(decisionCount, "decision"))."
+            )
         } else {
             page.paragraph("The ledger is empty: nothing happened that could be reported.")
         }
         if !tasks.isEmpty {
             let counts = Standing.allCases.map { standing in (standing, tasks.count { $0.verdict == standing }) }.filter { $0.1 > 0 }
-            page.paragraph("Promises: " + counts.map { "\(Words.count($1, "task")) \($0 == .notObserved ? "open" : $0.words)" }.joined(separator: ", ") + ".")
+            page.paragraph(
+                "Promises: " + counts.map { "\(Words.count($1, "task")) \($0 == .notObserved ? "open" : $0.words)" }.joined(separator: ", ") + ".")
         }
         for task in tasks { task.write(to: &page) }
         writeNodes(to: &page)
@@ -37,7 +39,10 @@ extension Report {
         page.blank()
         page.paragraph("Nodes")
         page.table(
-            [.init(title: "node"), .init(title: "standing"), .init(title: "losses", isRight: true), .init(title: "seen alive", isRight: true), .init(title: "hypervisor", takesRest: true)],
+            [
+                .init(title: "node"), .init(title: "standing"), .init(title: "losses", isRight: true), .init(title: "seen alive", isRight: true),
+                .init(title: "hypervisor", takesRest: true),
+            ],
             nodes.map { [$0.node.rawValue, $0.standing.rawValue, "\($0.failures)", Words.duration($0.exposureSeconds), $0.hypervisor ?? "unknown"] })
     }
 }
@@ -48,7 +53,8 @@ private func writePredictions(_ predictions: [PredictionReport], _ title: String
     page.paragraph(title, indent: indent)
     page.table(
         [
-            .init(title: "quantity"), .init(title: "n", isRight: true), .init(title: "predicted", isRight: true), .init(title: "observed", isRight: true),
+            .init(title: "quantity"), .init(title: "n", isRight: true), .init(title: "predicted", isRight: true),
+            .init(title: "observed", isRight: true),
             .init(title: "typical miss", isRight: true), .init(title: "ratio", isRight: true),
         ],
         predictions.map {
@@ -89,9 +95,13 @@ extension TaskReport {
 
     var penaltyWords: String? {
         guard let amount = promised.penaltyAmount, let per = promised.penaltyPerSeconds, let currency = promised.penaltyCurrency else { return nil }
-        let terms = "\(Words.money(Money(amount, currency))) for each \(Words.duration(per)) late" + (promised.penaltyCap.map { ", at most \(Words.money(Money($0, currency)))" } ?? "")
+        let terms =
+            "\(Words.money(Money(amount, currency))) for each \(Words.duration(per)) late"
+            + (promised.penaltyCap.map { ", at most \(Words.money(Money($0, currency)))" } ?? "")
         guard let owed = happened.penaltyOwed else { return "\(terms); there is no deadline to be late for" }
-        if owed > 0 { return "\(Words.money(Money(owed, currency))) owed\(happened.penaltyIsFinal == true ? "" : " so far, and it grows") (\(terms))" }
+        if owed > 0 {
+            return "\(Words.money(Money(owed, currency))) owed\(happened.penaltyIsFinal == true ? "" : " so far, and it grows") (\(terms))"
+        }
         return "nothing owed\(happened.penaltyIsFinal == true ? "" : " so far") (\(terms))"
     }
 
@@ -102,7 +112,10 @@ extension TaskReport {
         }
         page.blank()
         page.table(
-            [.init(title: "promise"), .init(title: "limit", isRight: true), .init(title: "observed", isRight: true), .init(title: "standing"), .init(title: "", takesRest: true)],
+            [
+                .init(title: "promise"), .init(title: "limit", isRight: true), .init(title: "observed", isRight: true), .init(title: "standing"),
+                .init(title: "", takesRest: true),
+            ],
             promises.map { [PromiseJudge.title($0.name), $0.limitWords, $0.observedWords, $0.standing.words, $0.sentence] })
     }
 
@@ -125,7 +138,9 @@ extension TaskReport {
         if cost.committedCheckpoints > 0 {
             words.append(("upload", "\(Words.duration(cost.uploadSeconds)); compression, beside it, \(Words.duration(cost.compressSeconds))"))
         }
-        if !failures.isEmpty { words.append(("failures", "\(Words.duration(cost.lostWorkSeconds)) of work lost, \(Words.duration(cost.downSeconds)) down")) }
+        if !failures.isEmpty {
+            words.append(("failures", "\(Words.duration(cost.lostWorkSeconds)) of work lost, \(Words.duration(cost.downSeconds)) down"))
+        }
         return words
     }
 
@@ -142,13 +157,15 @@ extension TaskReport {
         page.paragraph("Checkpoints", indent: 2)
         page.table(
             [
-                .init(title: "checkpoint"), .init(title: "captured", isRight: true), .init(title: "done", isRight: true), .init(title: "stop", isRight: true),
+                .init(title: "checkpoint"), .init(title: "captured", isRight: true), .init(title: "done", isRight: true),
+                .init(title: "stop", isRight: true),
                 .init(title: "in all", isRight: true), .init(title: "sent", isRight: true), .init(title: "codec"), .init(title: "status"),
             ],
             checkpoints.suffix(30).map { made in
                 [
                     made.checkpoint.rawValue, (made.capturedAt ?? made.startedAt).map(since) ?? "-", made.progress.map(Words.share) ?? "-",
-                    made.stopSeconds.map(Words.duration) ?? "-", made.latencySeconds.map(Words.duration) ?? "-", made.sentBytes.map { Words.bytes($0) } ?? "-",
+                    made.stopSeconds.map(Words.duration) ?? "-", made.latencySeconds.map(Words.duration) ?? "-",
+                    made.sentBytes.map { Words.bytes($0) } ?? "-",
                     made.codecWords, made.statusWords,
                 ]
             }, indent: 2)
@@ -164,7 +181,9 @@ extension TaskReport {
         page.paragraph("Decisions (\(counts))", indent: 2)
         page.table(
             [.init(title: "decision"), .init(title: "when", isRight: true), .init(title: "sentence", takesRest: true)],
-            decisions.suffix(12).map { [$0.decision.rawValue, since($0.at), $0.sentence + ($0.mode == .audit ? " (Audit: recorded, not acted on)" : "")] })
+            decisions.suffix(12).map {
+                [$0.decision.rawValue, since($0.at), $0.sentence + ($0.mode == .audit ? " (Audit: recorded, not acted on)" : "")]
+            })
         if decisions.count > 12 { page.paragraph("… and \(decisions.count - 12) before these: `cairn decisions --task \(task)`.", indent: 4) }
     }
 }
@@ -198,6 +217,7 @@ extension Interruption {
         if let lostProgress { sentence += ", \(Words.share(lostProgress)) of the task" }
         sentence += held(lostWorkStanding) + ". "
         guard let resumedOn, let recoverySeconds else { return sentence + "It has not run again\(held(recoveryStanding))." }
-        return sentence + "Ran again on \(resumedOn) from \(checkpoint?.rawValue ?? "the beginning") after \(Words.duration(recoverySeconds))\(held(recoveryStanding))."
+        return sentence
+            + "Ran again on \(resumedOn) from \(checkpoint?.rawValue ?? "the beginning") after \(Words.duration(recoverySeconds))\(held(recoveryStanding))."
     }
 }

@@ -25,7 +25,8 @@ struct TaskAccount {
         ).promises
         let (verdict, sentence) = Self.verdict(promises, story.ending, happened)
         return TaskReport(
-            task: submission.task, state: state, verdict: verdict, sentence: sentence, promised: promised, happened: happened, promises: promises, cost: cost,
+            task: submission.task, state: state, verdict: verdict, sentence: sentence, promised: promised, happened: happened, promises: promises,
+            cost: cost,
             lives: lives, failures: failures, checkpoints: checkpoints,
             predictions: PredictionReport.summaries(decisions.flatMap { outcomes[$0.id] ?? [] }),
             decisions: decisions.map { DecisionReport($0, outcomes: outcomes[$0.id] ?? []) }, timeline: timeline)
@@ -92,7 +93,8 @@ struct TaskAccount {
             Life(
                 epoch: life.epoch, node: life.node, from: life.from, startedAt: life.startedAt.map(Moment.init),
                 startProgress: life.from.flatMap { story.checkpoint($0)?.progress } ?? 0, endedAt: life.endedAt.map(Moment.init), end: life.end,
-                fetchSeconds: life.resumption?.fetchSeconds, restoreSeconds: life.resumption?.restoreSeconds, fetchedBytes: life.resumption?.fetchedBytes)
+                fetchSeconds: life.resumption?.fetchSeconds, restoreSeconds: life.resumption?.restoreSeconds,
+                fetchedBytes: life.resumption?.fetchedBytes)
         }
     }
 
@@ -107,9 +109,12 @@ struct TaskAccount {
             let lost = lostWork(life, at: broken.at, backTo: checkpoint)
             let recovery = again?.startedAt.map { span(broken.at, $0) }
             let inForce = decisions.last { $0.at <= broken.at && ($0.kind == .schedule || $0.kind == .checkpoint) && $0.chosen != nil }
-            let foretold = inForce.flatMap { decision in decision.chosen.flatMap { decision.alternatives.indices.contains($0) ? decision.alternatives[$0].violations : nil } }
+            let foretold = inForce.flatMap { decision in
+                decision.chosen.flatMap { decision.alternatives.indices.contains($0) ? decision.alternatives[$0].violations : nil }
+            }
             return Interruption(
-                cause: broken.cause, reason: broken.reason, node: life.node, epoch: life.epoch, at: Moment(broken.at), detectedAt: Moment(broken.detectedAt),
+                cause: broken.cause, reason: broken.reason, node: life.node, epoch: life.epoch, at: Moment(broken.at),
+                detectedAt: Moment(broken.detectedAt),
                 checkpoint: checkpoint, lostWorkSeconds: lost, lostProgress: lostProgress(life, backTo: checkpoint),
                 lostWorkStanding: standing(lost, against: sla.limits.lostWorkSeconds, broken.cause), resumedAt: again?.startedAt.map(Moment.init),
                 resumedOn: again?.node, recoverySeconds: recovery, recoveryStanding: recoveryStanding(recovery, broken),
@@ -118,7 +123,9 @@ struct TaskAccount {
     }
 
     private func newestCommitted(upTo epoch: Epoch) -> CheckpointID? {
-        story.checkpoints.filter { $0.record != nil && $0.epoch <= epoch }.max { ($0.capturedAt ?? $0.startedAt ?? now) < ($1.capturedAt ?? $1.startedAt ?? now) }?.id
+        story.checkpoints.filter { $0.record != nil && $0.epoch <= epoch }.max {
+            ($0.capturedAt ?? $0.startedAt ?? now) < ($1.capturedAt ?? $1.startedAt ?? now)
+        }?.id
     }
 
     /// Time that the guest ran after the capture of what it can go on from. A life that began from an older checkpoint than it is taken
@@ -164,8 +171,10 @@ struct TaskAccount {
             let isOver = story.ending != nil || made.epoch < story.currentEpoch
             let status: CheckpointReport.Status = record != nil ? (made.isPruned ? .pruned : .committed) : made.trouble?.status ?? .unfinished
             return CheckpointReport(
-                checkpoint: made.id, status: status, epoch: made.epoch, node: made.node, decision: made.decision, startedAt: made.startedAt.map(Moment.init),
-                capturedAt: made.capturedAt.map(Moment.init), committedAt: record.map { Moment($0.committedAt) }, progress: made.progress, way: record?.way,
+                checkpoint: made.id, status: status, epoch: made.epoch, node: made.node, decision: made.decision,
+                startedAt: made.startedAt.map(Moment.init),
+                capturedAt: made.capturedAt.map(Moment.init), committedAt: record.map { Moment($0.committedAt) }, progress: made.progress,
+                way: record?.way,
                 stopSeconds: made.stopSeconds ?? record?.stopSeconds, latencySeconds: record?.latencySeconds, uploadSeconds: record?.uploadSeconds,
                 compressSeconds: record?.compressSeconds, memoryBytes: record?.memoryBytes, diskBytes: record?.diskBytes,
                 nonZeroBytes: record?.nonZeroBytes, sentBytes: record?.sentBytes, codec: record?.codec, replication: record?.replication,
@@ -182,7 +191,8 @@ struct TaskAccount {
         func sum(_ part: (CheckpointReport) -> Seconds?) -> Seconds { rounded(committed.compactMap(part).reduce(.zero, +)) }
         return TaskCost(
             committedCheckpoints: committed.count, failedCheckpoints: checkpoints.count { $0.status == .failed || $0.status == .refused },
-            runningSeconds: rounded(running), stopSeconds: stopped, stoppedShare: running > .zero ? stopped / running : nil, longestStopSeconds: stops.max(),
+            runningSeconds: rounded(running), stopSeconds: stopped, stoppedShare: running > .zero ? stopped / running : nil,
+            longestStopSeconds: stops.max(),
             uploadSeconds: sum(\.uploadSeconds), compressSeconds: sum(\.compressSeconds), latencySeconds: sum(\.latencySeconds),
             sentBytes: committed.compactMap(\.sentBytes).reduce(.zero, +),
             storedBytes: committed.reduce(.zero) { $0 + ByteCount(($1.sentBytes ?? .zero).rawValue * Int64($1.replication ?? 1)) },

@@ -34,7 +34,11 @@ struct TextPage {
         var words: [String] = []
         for word in text.split(separator: " ") {
             let unit = word.prefix { $0.isLetter || $0 == "%" }
-            if units.contains(unit), let last = words.last, last.last?.isNumber == true { words[words.count - 1] = last + " " + word } else { words.append(String(word)) }
+            if units.contains(unit), let last = words.last, last.last?.isNumber == true {
+                words[words.count - 1] = last + " " + word
+            } else {
+                words.append(String(word))
+            }
         }
         return words
     }

@@ -33,7 +33,8 @@ struct Timeline {
     var markup: Markup {
         let lanes = top + plotHeight + 22
         let height = lanes + 2 * laneHeight + 12
-        let label = "Progress of \(task.task) over time, \(Words.count(task.checkpoints.count, "checkpoint")), \(Words.count(task.failures.count, "interruption"))"
+        let label =
+            "Progress of \(task.task) over time, \(Words.count(task.checkpoints.count, "checkpoint")), \(Words.count(task.failures.count, "interruption"))"
         return """
             <figure class="timeline">
             <div class="scroll"><svg viewBox="0 0 \(at(width)) \(at(height))" role="img" aria-label="\(label)" xmlns="http://www.w3.org/2000/svg">
@@ -67,7 +68,10 @@ struct Timeline {
 
     /// A round time that gives between four and ten ticks.
     static func step(for length: Seconds) -> Seconds {
-        let round: [Double] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000]
+        let round: [Double] = [
+            0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800,
+            2_592_000,
+        ]
         return Seconds(round.first { length.rawValue / $0 <= 10 } ?? length.rawValue / 8)
     }
 
@@ -76,7 +80,8 @@ struct Timeline {
         return String(text.hasSuffix(".0") ? text.dropLast(2) : text)
     }
 
-    private func shade(_ kind: String, _ from: Timestamp, _ to: Timestamp, top: Double, height: Double, least: Double = 0, _ title: String) -> Markup {
+    private func shade(_ kind: String, _ from: Timestamp, _ to: Timestamp, top: Double, height: Double, least: Double = 0, _ title: String) -> Markup
+    {
         """
         <rect class="\(kind)" x="\(at(x(from)))" y="\(at(top))" width="\(at(max(x(to) - x(from), least)))" height="\(at(height))"><title>\(title)</title></rect>
         """
@@ -170,7 +175,8 @@ struct Timeline {
     private var endMark: Markup {
         guard task.happened.result != nil else { return .none }
         let (cx, cy) = (x(end), y(1))
-        return "<path class=\"done\" d=\"M\(at(cx - 7)) \(at(cy))l5 6l9 -12\"><title>finished after \(Words.duration(task.happened.elapsedSeconds))</title></path>"
+        return
+            "<path class=\"done\" d=\"M\(at(cx - 7)) \(at(cy))l5 6l9 -12\"><title>finished after \(Words.duration(task.happened.elapsedSeconds))</title></path>"
     }
 
     private var legend: Markup {
@@ -179,9 +185,14 @@ struct Timeline {
             parts.append("<span><i class=\"key key-mark\"></i>checkpoint</span>")
             parts.append("<span><i class=\"key key-stop\"></i>stopped</span><span><i class=\"key key-upload\"></i>until safe in the store</span>")
         }
-        if !task.failures.isEmpty { parts.append("<span><i class=\"key key-failure\"></i>failure</span><span><i class=\"key key-down\"></i>down</span>") }
+        if !task.failures.isEmpty {
+            parts.append("<span><i class=\"key key-failure\"></i>failure</span><span><i class=\"key key-down\"></i>down</span>")
+        }
         if let deadline {
-            parts.append(isDeadlineInSight ? "<span><i class=\"key key-deadline\"></i>deadline</span>" : "<span>deadline at \(Self.tick(span(start, deadline))), not drawn</span>")
+            parts.append(
+                isDeadlineInSight
+                    ? "<span><i class=\"key key-deadline\"></i>deadline</span>"
+                    : "<span>deadline at \(Self.tick(span(start, deadline))), not drawn</span>")
         }
         return "\(parts)"
     }

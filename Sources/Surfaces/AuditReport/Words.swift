@@ -98,10 +98,14 @@ package enum Words {
     package static func fixed(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }
 
     /// `1 checkpoint`, `2 checkpoints`.
-    package static func count(_ number: Int, _ what: String, _ plural: String? = nil) -> String { "\(number) \(number == 1 ? what : plural ?? what + "s")" }
+    package static func count(_ number: Int, _ what: String, _ plural: String? = nil) -> String {
+        "\(number) \(number == 1 ? what : plural ?? what + "s")"
+    }
 
     /// The start of a digest that is enough to recognise it.
-    package static func short(_ version: DocumentVersion) -> String { "\(version.name)@\(version.digest.split(separator: ":").last.map { String($0.prefix(12)) } ?? "")" }
+    package static func short(_ version: DocumentVersion) -> String {
+        "\(version.name)@\(version.digest.split(separator: ":").last.map { String($0.prefix(12)) } ?? "")"
+    }
 
     private static func two(_ big: Int, _ bigUnit: String, _ small: Int, _ smallUnit: String) -> String {
         small == 0 ? "\(big) \(bigUnit)" : "\(big) \(bigUnit) \(small) \(smallUnit)"
@@ -149,7 +153,9 @@ package struct Moment: Hashable, Sendable, Codable, Comparable {
         let text = try container.decode(String.self)
         let parts = text.split(whereSeparator: { !$0.isASCII || !$0.isNumber }).compactMap { Int64($0) }
         let ranges: [ClosedRange<Int64>] = [1...9_999, 1...12, 1...31, 0...23, 0...59, 0...60, 0...999]
-        guard text.hasSuffix("Z"), parts.count == 7, zip(parts, ranges).allSatisfy({ $1.contains($0) }) else { throw DecodingError.dataCorruptedError(in: container, debugDescription: "no moment: \(text)") }
+        guard text.hasSuffix("Z"), parts.count == 7, zip(parts, ranges).allSatisfy({ $1.contains($0) }) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no moment: \(text)")
+        }
         let days = Moment.days(year: parts[0], month: parts[1], day: parts[2])
         self.init(milliseconds: (((days * 24 + parts[3]) * 60 + parts[4]) * 60 + parts[5]) * 1_000 + parts[6])
     }

@@ -91,6 +91,38 @@ import Vocabulary
         #expect(ended.lines.last?.contains("CAIRN CHECK CORRUPT") == true)
     }
 
+    @Test("A bit of memory that flips is found by the next check", .timeLimit(.minutes(2)))
+    func corruptMemory() async throws {
+        let output = try BuiltImage.scratch()
+        #expect(FileManager.default.createFile(atPath: output, contents: nil))
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try BuiltImage.get().hashchain)
+        process.arguments = ["--seconds", "60", "--memory", "24", "--check-every", "1", "--file", output + ".file"]
+        process.standardOutput = FileHandle(forWritingAtPath: output)
+        try process.run()
+        func said() -> String { FileManager.default.contents(atPath: output).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+        while process.isRunning, !said().contains("CAIRN CHECK ok") { try await Task.sleep(for: .milliseconds(20)) }
+
+        // The working set is the only mapping of 24 MiB (or more, where the kernel has joined it with its neighbours).
+        let maps = try String(contentsOfFile: "/proc/\(process.processIdentifier)/maps", encoding: .utf8)
+        let sizes = maps.split(separator: "\n").compactMap { line -> (start: UInt64, length: UInt64)? in
+            let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt64($0, radix: 16) }
+            return ends.count == 2 ? (ends[0], ends[1] - ends[0]) : nil
+        }
+        let largest = try #require(sizes.max { $0.length < $1.length })
+        let address = off_t(largest.start + largest.length / 2)
+        let memory = open("/proc/\(process.processIdentifier)/mem", O_RDWR)
+        try #require(memory >= 0)
+        defer { close(memory) }
+        var byte: UInt8 = 0
+        try #require(pread(memory, &byte, 1, address) == 1)
+        byte ^= 0x10
+        try #require(pwrite(memory, &byte, 1, address) == 1)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 3)
+        #expect(said().split(separator: "\n").last?.hasPrefix("CAIRN CHECK CORRUPT memory within 1 MiB from offset ") == true)
+    }
+
     @Test("A device without room fails the run with the reason")
     func noSpace() throws {
         let ended = try hashchain("--seconds 2 --memory 4 --fast", file: "/dev/full")

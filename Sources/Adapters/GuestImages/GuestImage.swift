@@ -55,7 +55,7 @@ package struct ImageManifest: Hashable, Sendable, Codable {
     package var format = currentFormat
     package var name: String
     package var kernelVersion: String
-    /// Debian's package, when the kernel was downloaded.
+    /// Debian's package with its version, when the kernel was downloaded.
     package var kernelPackage: String?
     /// What the guest was told to unite by.
     package var union: GuestUnion

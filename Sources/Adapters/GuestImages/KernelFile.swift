@@ -26,13 +26,13 @@ struct Kernel: Hashable, Sendable {
     var image: String
     /// `…/lib/modules/VERSION`
     var modules: String
-    /// Debian's package, where it was downloaded.
+    /// Debian's package with its version, where it was downloaded.
     var package: String?
 }
 
 /// Where a kernel comes from: what the recipe names, this machine's /boot, or Debian.
 struct KernelSource: Sendable {
-    /// Downloaded kernels are kept below it, each in a directory named by its package.
+    /// Downloaded kernels are kept below it, each in a directory named by its package and version.
     var cache: String
     /// Directories that stand for / when looking for boot/vmlinuz-VERSION and lib/modules/VERSION.
     var roots: [String] = ["/"]
@@ -41,8 +41,9 @@ struct KernelSource: Sendable {
 
     /// `$CAIRN_CACHE`, else `~/.cache/cairn`.
     static var defaultCache: String {
-        if let named = ProcessInfo.processInfo.environment["CAIRN_CACHE"], !named.isEmpty { return named + "/kernel" }
-        return NSHomeDirectory() + "/.cache/cairn/kernel"
+        let environment = ProcessInfo.processInfo.environment
+        if let named = environment["CAIRN_CACHE"], !named.isEmpty { return named + "/kernel" }
+        return (environment["HOME"] ?? NSHomeDirectory()) + "/.cache/cairn/kernel"
     }
 
     func find(_ recipe: ImageRecipe, progress: (String) -> Void) throws(ImageError) -> Kernel {
@@ -93,7 +94,7 @@ struct KernelSource: Sendable {
 
     private func debian(progress: (String) -> Void) throws(ImageError) -> Kernel {
         let missing = [ExternalTool.packageQuery, .packageDownload, .packageUnpack].compactMap(\.problem)
-        guard missing.isEmpty, let package = try dependency() else {
+        guard missing.isEmpty, let (package, archive) = try candidate() else {
             var kept: [Kernel] = []
             for name in try names(in: cache) where !name.hasPrefix(".") {
                 if let kernel = try unpacked(name) { kept.append(kernel) }
@@ -105,31 +106,34 @@ struct KernelSource: Sendable {
             throw .problems(missing + [ImageProblem("kernel", "this machine has no kernel in /boot, and its package lists name no \(Self.metaPackage)",
                                                     suggestion: "apt-get update, or give a kernel and its modules")])
         }
-        if let kernel = try unpacked(package) {
+        if let kernel = try unpacked(archive) {
             progress("kernel \(kernel.version) as downloaded earlier")
             return kernel
         }
-        progress("downloading Debian's \(package)")
-        let staging = try StagingDirectory(for: "\(cache)/\(package)")
+        progress("downloading Debian's \(archive)")
+        let staging = try StagingDirectory(for: "\(cache)/\(archive)")
         do throws(ImageError) {
             try download(package, into: staging)
         } catch {
             try staging.discard()
             throw error
         }
-        guard let kernel = try unpacked(package) else { throw .failed(step: "unpacking \(package)", detail: "it holds no kernel with modules") }
+        guard let kernel = try unpacked(archive) else { throw .failed(step: "unpacking \(package)", detail: "it holds no kernel with modules") }
         progress("kernel \(kernel.version)")
         return kernel
     }
 
-    /// The package that the meta package stands for today; nil when the package lists do not have it.
-    private func dependency() throws(ImageError) -> String? {
-        let text = try ExternalTool.packageQuery.run(["depends", Self.metaPackage], step: "asking for Debian's kernel", accepted: [0, 100])
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ")
-            if words.count == 2, words[0] == "Depends:", words[1].hasPrefix("linux-image-") { return String(words[1]) }
-        }
-        return nil
+    /// The package that the meta package stands for today, and its archive's name with version and architecture; nil when the
+    /// package lists do not have it.
+    private func candidate() throws(ImageError) -> (package: String, archive: String)? {
+        let step = "asking for Debian's kernel"
+        let text = try ExternalTool.packageQuery.run(["depends", Self.metaPackage], step: step, accepted: [0, 100])
+        let depends = text.split(separator: "\n").map { $0.split(separator: " ") }
+        guard let package = depends.first(where: { $0.count == 2 && $0[0] == "Depends:" && $0[1].hasPrefix("linux-image-") })?[1] else { return nil }
+        // 'http://…' linux-image-VERSION_amd64.deb SIZE DIGEST
+        let place = try ExternalTool.packageDownload.run(["-q", "download", "--print-uris", String(package)], step: step, accepted: [0, 100])
+        guard let archive = place.split(whereSeparator: \.isWhitespace).first(where: { $0.hasPrefix("linux-image-") && $0.hasSuffix(".deb") }) else { return nil }
+        return (String(package), String(archive.dropLast(".deb".count)))
     }
 
     private func download(_ package: String, into staging: StagingDirectory) throws(ImageError) {
@@ -152,9 +156,9 @@ struct KernelSource: Sendable {
         try staging.commit(replacing: false)
     }
 
-    private func unpacked(_ package: String) throws(ImageError) -> Kernel? {
-        guard var kernel = try newest(in: "\(cache)/\(package)") else { return nil }
-        kernel.package = package
+    private func unpacked(_ archive: String) throws(ImageError) -> Kernel? {
+        guard var kernel = try newest(in: "\(cache)/\(archive)") else { return nil }
+        kernel.package = archive
         return kernel
     }
 

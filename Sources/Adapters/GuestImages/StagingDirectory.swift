@@ -22,7 +22,7 @@ struct StagingDirectory: Sendable {
             }
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         } catch {
-            throw .failed(step: "making a working directory", detail: error.localizedDescription)
+            throw .failed(step: "making \(path)", detail: error.localizedDescription)
         }
     }
 

@@ -1,1 +1,282 @@
-// The room LibvirtHypervisor.
+import CLibvirt
+import Foundation
+import Ports
+import Vocabulary
+
+/// QEMU through libvirt: inside this process (`qemu:///embed`), or by a daemon (`qemu:///system`, `qemu:///session`, remote URIs).
+package struct LibvirtHypervisor: Hypervisor {
+    private let connection: Connection
+    private let events: EventLog
+    private let found: HypervisorCapabilities
+    private let root: String
+
+    /// - Parameters:
+    ///   - root: the directory of `qemu:///embed`; absolute and short.
+    ///   - probeKernel: a Linux kernel to find out with whether KVM works.
+    package init(uri: String, root: String, probeKernel: String?) throws(HypervisorError) {
+        connection = try Connection.open(uri, root: root)
+        events = EventLog()
+        events.listen(to: connection.pointer)
+        self.root = root
+        var version: UInt = 0
+        virConnectGetVersion(connection.pointer, &version)
+        let driver = virConnectGetType(connection.pointer).map { String(cString: $0) } ?? "unknown"
+        found = HypervisorCapabilities(
+            uri: uri, driver: driver, version: "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)",
+            acceleration: Acceleration.found(kernel: probeKernel), captureWays: driver == "QEMU" ? [.liveSnapshot, .saveRestore] : [.saveRestore])
+        try settle()
+    }
+
+    /// After a reopening libvirt finds its guests again in the background: a call that takes a job waits for that.
+    private func settle() throws(HypervisorError) {
+        for handle in try names() {
+            guard let domain = try connection.domain(handle) else { continue }
+            var answer: UnsafeMutablePointer<CChar>?
+            // Its failure is the guest's: the next look will tell.
+            _ = virDomainQemuMonitorCommand(domain.pointer, "{\"execute\":\"query-status\"}", &answer, 0)
+            free(answer)
+        }
+    }
+
+    package func capabilities() async throws(HypervisorError) -> HypervisorCapabilities { found }
+
+    package func start(_ domain: DomainDescription) async throws(HypervisorError) {
+        try await onBlockingThread { () throws(HypervisorError) in
+            if try connection.domain(domain.name) != nil { throw .alreadyRunning(name: domain.name) }
+            events.forget(domain.name)
+            guard let made = virDomainCreateXML(connection.pointer, DomainXML.definition(domain, acceleration: found.acceleration), 0) else {
+                throw failure("start", domain.name)
+            }
+            virDomainFree(made)
+        }
+    }
+
+    package func status(_ name: String) async throws(HypervisorError) -> DomainStatus? {
+        try await onBlockingThread { () throws(HypervisorError) in
+            if let domain = try connection.domain(name), let status = status(of: domain.pointer, name) { return status }
+            return events.ending(of: name).map { DomainStatus(name: name, state: $0, process: nil, cpuSeconds: .zero, blockWrittenBytes: .zero) }
+        }
+    }
+
+    package func domains() async throws(HypervisorError) -> [DomainStatus] {
+        try await onBlockingThread { () throws(HypervisorError) in
+            var all: [DomainStatus] = []
+            for name in try names() {
+                if let domain = try connection.domain(name), let status = status(of: domain.pointer, name) { all.append(status) }
+            }
+            return all
+        }
+    }
+
+    private func names() throws(HypervisorError) -> [String] {
+        var list: UnsafeMutablePointer<virDomainPtr?>?
+        let count = virConnectListAllDomains(connection.pointer, &list, 0)
+        guard count >= 0, let list else { throw failure("listing", "all") }
+        defer { free(list) }
+        var names: [String] = []
+        for index in 0..<Int(count) {
+            guard let domain = list[index] else { continue }
+            if let name = virDomainGetName(domain) { names.append(String(cString: name)) }
+            virDomainFree(domain)
+        }
+        return names.filter { $0.hasPrefix("cairn-") }
+    }
+
+    /// Without waiting for whoever holds the domain's job lock: a heartbeat must not wait for a snapshot.
+    private func status(of domain: OpaquePointer, _ name: String) -> DomainStatus? {
+        var domains: [OpaquePointer?] = [domain, nil]
+        var records: UnsafeMutablePointer<virDomainStatsRecordPtr?>?
+        let wanted = VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_CPU_TOTAL.rawValue | VIR_DOMAIN_STATS_BLOCK.rawValue
+        let flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT.rawValue
+        guard virDomainListGetStats(&domains, UInt32(wanted), &records, UInt32(flags)) > 0, let record = records?[0] else { return nil }
+        defer { virDomainStatsRecordListFree(records) }
+        var state = DomainStatus.State.running
+        var cpu = Seconds.zero
+        var written: Int64 = 0
+        for index in 0..<Int(record.pointee.nparams) {
+            let parameter = record.pointee.params[index]
+            let field = withUnsafePointer(to: parameter.field) { $0.withMemoryRebound(to: CChar.self, capacity: 80) { String(cString: $0) } }
+            switch field {
+            case "state.state":
+                switch virDomainState(UInt32(bitPattern: parameter.value.i)) {
+                case VIR_DOMAIN_PAUSED: state = .paused
+                case VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTOFF: state = .shutOff
+                case VIR_DOMAIN_CRASHED: state = .crashed
+                default: state = .running
+                }
+            case "cpu.time": cpu = Seconds(Double(parameter.value.ul) / 1e9)
+            case _ where field.hasSuffix(".wr.bytes"): written += Int64(clamping: parameter.value.ul)
+            default: break
+            }
+        }
+        return DomainStatus(name: name, state: state, process: process(of: name), cpuSeconds: cpu, blockWrittenBytes: ByteCount(written))
+    }
+
+    /// From libvirt's own pid file.
+    private func process(of name: String) -> ProcessIdentity? {
+        let folders = found.uri == "qemu:///embed" ? ["\(root)/run/qemu"] : ["/run/libvirt/qemu", "\(NSHomeDirectory())/.cache/libvirt/qemu/run"]
+        for folder in folders {
+            guard let data = FileManager.default.contents(atPath: "\(folder)/\(name).pid"),
+                let pid = Int32(String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)),
+                let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat").map({ String(decoding: $0, as: UTF8.self) }),
+                let close = stat.lastIndex(of: ")")
+            else { continue }
+            let fields = stat[stat.index(after: close)...].split(separator: " ")
+            if fields.count > 19, let ticks = UInt64(fields[19]) { return ProcessIdentity(pid: pid, startTicks: ticks) }
+        }
+        return nil
+    }
+
+    package func definition(_ name: String) async throws(HypervisorError) -> String {
+        try await onBlockingThread { () throws(HypervisorError) in
+            let domain = try connection.existing(name)
+            guard let text = virDomainGetXMLDesc(domain.pointer, UInt32(VIR_DOMAIN_XML_SECURE.rawValue)) else { throw failure("definition", name) }
+            defer { free(text) }
+            return String(cString: text)
+        }
+    }
+
+    // MARK: Capture
+
+    package func capture(_ name: String, memoryPath: String, nextLayer: String, way: CaptureWay) async throws(HypervisorError) -> Capture {
+        try await onBlockingThread { () throws(HypervisorError) in
+            let start = Date()
+            let stopped =
+                switch way {
+                case .liveSnapshot: try snapshot(name, memoryPath, nextLayer)
+                case .saveRestore: try saveAndRestore(name, memoryPath, nextLayer)
+                }
+            guard let text = virDomainSaveImageGetXMLDesc(connection.pointer, memoryPath, 0) else { throw failure("reading the save image", name) }
+            defer { free(text) }
+            let elapsed = Seconds(Date().timeIntervalSince(start))
+            return Capture(way: way, stopSeconds: stopped ?? elapsed, elapsedSeconds: elapsed, definition: String(cString: text))
+        }
+    }
+
+    /// - Returns: how long the guest stood still, if QEMU told.
+    private func snapshot(_ name: String, _ memoryPath: String, _ nextLayer: String) throws(HypervisorError) -> Seconds? {
+        let domain = try connection.existing(name)
+        let start = Timestamp(Date().timeIntervalSince1970)
+        let flags =
+            VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_LIVE.rawValue
+            | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT.rawValue
+        guard let made = virDomainSnapshotCreateXML(domain.pointer, DomainXML.snapshot(memory: memoryPath, nextLayer: nextLayer), UInt32(flags)) else {
+            let error = failure("live snapshot", name)
+            unlink(memoryPath)
+            throw error
+        }
+        virDomainSnapshotFree(made)
+        return pause(name, since: start)
+    }
+
+    /// The events come on another thread, at most moments later.
+    private func pause(_ name: String, since start: Timestamp) -> Seconds? {
+        for _ in 0..<50 {
+            if let pause = events.pause(of: name, since: start) { return pause }
+            usleep(2_000)
+        }
+        return nil
+    }
+
+    private func saveAndRestore(_ name: String, _ memoryPath: String, _ nextLayer: String) throws(HypervisorError) -> Seconds? {
+        let before = try running(name)
+        let start = Date()
+        try save(name, to: memoryPath)
+        do throws(HypervisorError) {
+            let definition = try DomainXML.moved(before.definition, to: before.description(with: nextLayer))
+            try restoreSaved(memoryPath, definition, name)
+        } catch {
+            // The guest must not be lost to a checkpoint: as it was, over the layer that it had.
+            try restoreSaved(memoryPath, try DomainXML.moved(before.definition, to: before.description(with: before.activeLayer)), name)
+            throw error
+        }
+        return Seconds(Date().timeIntervalSince(start))
+    }
+
+    /// Save, and restore where it was: what a checkpoint costs without anything of ours. For measuring.
+    package func saveAndRestoreInPlace(_ name: String, path: String, whileSaved: @escaping @Sendable () -> Void) async throws(HypervisorError) {
+        try await onBlockingThread { () throws(HypervisorError) in
+            try save(name, to: path)
+            whileSaved()
+            guard virDomainRestore(connection.pointer, path) == 0 else { throw failure("restore", name) }
+        }
+    }
+
+    private func save(_ name: String, to path: String) throws(HypervisorError) {
+        let domain = try connection.existing(name)
+        guard virDomainSave(domain.pointer, path) == 0 else { throw failure("save", name) }
+    }
+
+    private func restoreSaved(_ path: String, _ definition: String, _ name: String) throws(HypervisorError) {
+        events.forget(name)
+        guard virDomainRestoreFlags(connection.pointer, path, definition, 0) == 0 else { throw failure("restore", name) }
+    }
+
+    private func running(_ name: String) throws(HypervisorError) -> RunningDomain {
+        let domain = try connection.existing(name)
+        let flags = VIR_DOMAIN_XML_SECURE.rawValue | VIR_DOMAIN_XML_MIGRATABLE.rawValue
+        guard let text = virDomainGetXMLDesc(domain.pointer, UInt32(flags)) else { throw failure("definition", name) }
+        defer { free(text) }
+        return try RunningDomain(name: name, definition: String(cString: text))
+    }
+
+    // MARK: Restore
+
+    package func restore(memoryPath: String, definition: String, as domain: DomainDescription) async throws(HypervisorError) {
+        try await restore(memoryPath: memoryPath, definition: definition, as: domain, keepingBackingStore: false)
+    }
+
+    /// - Parameter keepingBackingStore: the mistake that must not be made, for the test that shows what it does.
+    package func restore(memoryPath: String, definition: String, as domain: DomainDescription, keepingBackingStore: Bool) async throws(HypervisorError) {
+        try await onBlockingThread { () throws(HypervisorError) in
+            if try connection.domain(domain.name) != nil { throw .alreadyRunning(name: domain.name) }
+            let moved = try DomainXML.moved(definition, to: domain, keepingBackingStore: keepingBackingStore)
+            try restoreSaved(memoryPath, moved, domain.name)
+        }
+    }
+
+    package func destroy(_ name: String) async throws(HypervisorError) {
+        try await onBlockingThread { () throws(HypervisorError) in
+            defer { events.forget(name) }
+            guard let domain = try connection.domain(name) else { return }
+            if virDomainDestroy(domain.pointer) != 0 {
+                let error = failure("destroy", name)
+                if try connection.domain(name) != nil { throw error }
+            }
+        }
+    }
+}
+
+/// A running domain's files, out of its definition.
+struct RunningDomain {
+    var name: String
+    var definition: String
+    var activeLayer: String
+    private var kernel: String
+    private var ramdisk: String
+    private var base: String
+    private var console: String
+
+    init(name: String, definition: String) throws(HypervisorError) {
+        self.name = name
+        self.definition = definition
+        func value(_ pattern: String) throws(HypervisorError) -> String {
+            guard let expression = try? NSRegularExpression(pattern: pattern, options: [.dotMatchesLineSeparators]),
+                let match = expression.firstMatch(in: definition, range: NSRange(definition.startIndex..., in: definition)),
+                let range = Range(match.range(at: 1), in: definition)
+            else { throw .failed(operation: "read the definition", name: name, code: 0, detail: "no \(pattern)") }
+            return String(definition[range]).replacing("&apos;", with: "'").replacing("&quot;", with: "\"").replacing("&lt;", with: "<")
+                .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+        }
+        kernel = try value("<kernel>(.*?)</kernel>")
+        ramdisk = try value("<initrd>(.*?)</initrd>")
+        base = try value("<source file='([^']*)'[^>]*>(?:(?!</disk>).)*<target dev='vda'")
+        activeLayer = try value("<source file='([^']*)'[^>]*>(?:(?!</disk>|<source ).)*<target dev='vdb'")
+        console = try value("<log file='([^']*)'")
+    }
+
+    func description(with layer: String) -> DomainDescription {
+        DomainDescription(
+            name: name, memoryBytes: .zero, virtualCPUs: 1, kernel: kernel, ramdisk: ramdisk, base: base, activeLayer: layer, console: console, run: "")
+    }
+}

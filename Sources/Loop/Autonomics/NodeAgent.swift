@@ -83,12 +83,13 @@ package actor NodeAgent {
             node: configuration.node, incarnation: configuration.incarnation, capabilities: try await hypervisor.capabilities(),
             process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
             events: try await journal.pending(limit: 500))
-        do throws(LinkError) {
-            let orders = try await link.exchange(report)
+        let answer: Result<NodeOrders, LinkError>
+        do throws(LinkError) { answer = .success(try await link.exchange(report)) } catch { answer = .failure(error) }
+        switch answer {
+        case .success(let orders):
             try await journal.acknowledge(through: orders.acknowledged)
             answered(orders)
-        } catch let error {
-            await unanswered(error)
+        case .failure(let error): unanswered(error)
         }
     }
 
@@ -96,7 +97,7 @@ package actor NodeAgent {
 
     /// - Returns: the guests' processes.
     private func look() async throws -> [ProcessIdentity] {
-        let here = try await engine.tasks()
+        let here = try engine.tasks()
         for gone in watches.keys where !here.contains(where: { $0.submission.task == gone }) { watches[gone] = nil }
         var guests: [ProcessIdentity] = []
         for task in here {
@@ -162,7 +163,7 @@ package actor NodeAgent {
         for order in orders.orders { begin(order) }
     }
 
-    private func unanswered(_ error: LinkError) async {
+    private func unanswered(_ error: LinkError) {
         let silent = time.now() - lastAnswer
         if !isAway, silent >= configuration.patience {
             isAway = true

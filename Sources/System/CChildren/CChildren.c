@@ -1,1 +1,75 @@
 #include "CChildren.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static size_t read_file(const char *path, char *buffer, size_t size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, buffer, size - 1);
+    close(fd);
+    if (n < 0) n = 0;
+    buffer[n] = 0;
+    return (size_t)n;
+}
+
+static int is_ours_to_reap(pid_t pid) {
+    char path[64], stat[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (!read_file(path, stat, sizeof stat)) return 0;
+    const char *open = strchr(stat, '('), *close = strrchr(stat, ')');
+    if (!open || !close || strncmp(open + 1, "qemu-system", 11) != 0) return 0;
+    char state;
+    int parent, group, session;
+    // Source: proc(5), fields 3 to 6.
+    if (sscanf(close + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4) return 0;
+    return state == 'Z' && session != (int)getsid(0);
+}
+
+static void *reap(void *unused) {
+    (void)unused;
+    char children[16384], path[300];
+    for (;;) {
+        usleep(20000);
+        DIR *tasks = opendir("/proc/self/task");
+        if (!tasks) continue;
+        for (struct dirent *entry; (entry = readdir(tasks));) {
+            if (!isdigit((unsigned char)entry->d_name[0])) continue;
+            snprintf(path, sizeof path, "/proc/self/task/%s/children", entry->d_name);
+            if (!read_file(path, children, sizeof children)) continue;
+            for (char *rest = children, *end; ; rest = end) {
+                long pid = strtol(rest, &end, 10);
+                if (end == rest) break;
+                if (is_ours_to_reap((pid_t)pid)) waitpid((pid_t)pid, NULL, WNOHANG);
+            }
+        }
+        closedir(tasks);
+    }
+    return NULL;
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int outcome;
+
+static void start(void) {
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+        outcome = errno;
+        return;
+    }
+    pthread_t thread;
+    outcome = pthread_create(&thread, NULL, reap, NULL);
+    if (outcome == 0) pthread_detach(thread);
+}
+
+int cairn_reap_detached_qemu(void) {
+    pthread_once(&once, start);
+    return outcome;
+}

@@ -33,7 +33,8 @@ enum BuiltImage {
     }
 
     static let missing: [String] = ImageBuilder.tools.compactMap(\.problem?.description)
-    static let missingForBoot: [String] = missing + (ExternalTool(name: "qemu-system-x86_64", debianPackage: "qemu-system-x86").problem.map { [$0.description] } ?? [])
+    static let missingForBoot: [String] =
+        missing + (ExternalTool(name: "qemu-system-x86_64", debianPackage: "qemu-system-x86").problem.map { [$0.description] } ?? [])
 }
 
 private func unlinkAll(_ path: String) {

@@ -18,7 +18,9 @@ enum ChainModel {
 
         let steps: UInt64 = 1
         let appendedBlocks: UInt64 = 0
-        let condensed = (0..<(memory.count / blockWords)).flatMap { condense(Array(memory[($0 * blockWords)..<(($0 + 1) * blockWords)]), position: UInt64($0)) }
+        let condensed = (0..<(memory.count / blockWords)).flatMap {
+            condense(Array(memory[($0 * blockWords)..<(($0 + 1) * blockWords)]), position: UInt64($0))
+        }
         let digest = try sha256(bytes(of: state) + bytes(of: [steps]) + bytes(of: condensed) + bytes(of: [appendedBlocks]))
         return digest.map { String(format: "%02x", $0) }.joined()
     }
@@ -37,7 +39,9 @@ enum ChainModel {
         }
     }
 
-    private static func bytes(of words: [UInt64]) -> [UInt8] { words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) } } }
+    private static func bytes(of words: [UInt64]) -> [UInt8] {
+        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) } }
+    }
 
     private static func words(of bytes: [UInt8]) -> [UInt64] {
         stride(from: 0, to: bytes.count, by: 8).map { start in (0..<8).reduce(0) { $0 | UInt64(bytes[start + $1]) << (8 * UInt64($1)) } }

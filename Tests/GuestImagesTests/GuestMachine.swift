@@ -21,7 +21,8 @@ struct GuestMachine {
         defer { do { try FileManager.default.removeItem(atPath: place) } catch { Issue.record(error) } }
         var arguments = [
             "300", "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-m", "\(memory)", "-nodefaults", "-no-user-config",
-            "-display", "none", "-no-reboot", "-serial", "file:\(place)/console", "-kernel", kernel ?? image.kernel, "-initrd", ramdisk ?? image.ramdisk,
+            "-display", "none", "-no-reboot", "-serial", "file:\(place)/console", "-kernel", kernel ?? image.kernel, "-initrd",
+            ramdisk ?? image.ramdisk,
             "-append", GuestImage.kernelArguments(run: run), "-drive", "file=\(image.base),format=raw,if=virtio,readonly=on",
         ]
         if withDelta {

@@ -8,11 +8,14 @@ import Vocabulary
 @Suite(.needsImageTools) struct HashchainTests {
     private func hashchain(_ arguments: String, file: String) throws -> (lines: [String], status: Int32) {
         let ended = try ExternalTool.run(
-            BuiltImage.get().hashchain, arguments.split(separator: " ").map(String.init) + ["--file", file], step: "hashchain", accepted: [0, 2, 3, 4])
+            BuiltImage.get().hashchain, arguments.split(separator: " ").map(String.init) + ["--file", file], step: "hashchain",
+            accepted: [0, 2, 3, 4])
         return (ended.text.split(separator: "\n").map(String.init), ended.status)
     }
 
-    private func result(_ arguments: String) throws -> String { try BuiltImage.get().expectedResult(arguments: arguments.split(separator: " ").map(String.init)) }
+    private func result(_ arguments: String) throws -> String {
+        try BuiltImage.get().expectedResult(arguments: arguments.split(separator: " ").map(String.init))
+    }
 
     @Test("Equal arguments have equal results, paced or not")
     func deterministic() throws {
@@ -130,7 +133,9 @@ import Vocabulary
         #expect(ended.lines.last == "CAIRN FAIL writing /dev/full at 0: No space left on device")
     }
 
-    @Test("A file system without direct reads is said to be one", .enabled(if: FileManager.default.isWritableFile(atPath: "/dev/shm"), "no /dev/shm here"))
+    @Test(
+        "A file system without direct reads is said to be one",
+        .enabled(if: FileManager.default.isWritableFile(atPath: "/dev/shm"), "no /dev/shm here"))
     func withoutDirectReads() throws {
         let file = "/dev/shm/cairn-hashchain-\(getpid())"
         defer { unlink(file) }

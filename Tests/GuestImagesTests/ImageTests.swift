@@ -103,7 +103,9 @@ import Vocabulary
         try handle.close()
         // The size is right, so only the digests tell.
         #expect(try GuestImage.load(copy).manifest == image.manifest)
-        #expect(throws: ImageError.damaged(path: copy, detail: "base.squashfs has changed since it was made")) { try GuestImage.load(copy, verifyingDigests: true) }
+        #expect(throws: ImageError.damaged(path: copy, detail: "base.squashfs has changed since it was made")) {
+            try GuestImage.load(copy, verifyingDigests: true)
+        }
         #expect(truncate(copy + "/ramdisk", 10) == 0)
         #expect(throws: ImageError.damaged(path: copy, detail: "ramdisk has 10 bytes instead of \(image.manifest.ramdisk.sizeBytes.rawValue)")) {
             try GuestImage.load(copy)
@@ -117,7 +119,9 @@ import Vocabulary
 
     @Test("A run that is no call of hashchain has no expected result")
     func unknownResult() throws {
-        #expect(throws: ImageError.failed(step: "the undisturbed run", detail: "“sleep 5” is no call of hashchain")) { try BuiltImage.get().expectedResult(run: "sleep 5") }
+        #expect(throws: ImageError.failed(step: "the undisturbed run", detail: "“sleep 5” is no call of hashchain")) {
+            try BuiltImage.get().expectedResult(run: "sleep 5")
+        }
     }
 }
 
@@ -149,7 +153,9 @@ import Vocabulary
         let failure = try Regex(GuestConsole.failurePattern)
         #expect("CAIRN PROGRESS 51/500".firstMatch(of: progress)?[2].substring == "500")
         #expect("CAIRN RESULT \(String(repeating: "0f", count: 32))".contains(result))
-        for line in ["CAIRN FAIL no delta disk /dev/vdb", "CAIRN CHECK CORRUPT memory within 1 MiB from offset 0", "CAIRN EXIT 137"] { #expect(line.contains(failure)) }
+        for line in ["CAIRN FAIL no delta disk /dev/vdb", "CAIRN CHECK CORRUPT memory within 1 MiB from offset 0", "CAIRN EXIT 137"] {
+            #expect(line.contains(failure))
+        }
         for line in ["CAIRN EXIT 0", "CAIRN CHECK ok size=1 direct=1", "echo CAIRN FAIL"] { #expect(!line.contains(failure)) }
     }
 }

@@ -41,7 +41,10 @@ import Vocabulary
     @Test("A workload that needs a dynamic loader is refused, since the guest has none")
     func dynamicWorkload() {
         let recipe = ImageRecipe(name: "x", directory: "/nowhere/x", workload: "/usr/bin/env")
-        #expect(recipe.problems().map(\.description) == ["workload: /usr/bin/env needs /lib64/ld-linux-x86-64.so.2, which the guest does not have (link it with -static)"])
+        #expect(
+            recipe.problems().map(\.description) == [
+                "workload: /usr/bin/env needs /lib64/ld-linux-x86-64.so.2, which the guest does not have (link it with -static)"
+            ])
     }
 
     @Test("A tool that is missing is named with its Debian package")
@@ -57,7 +60,9 @@ import Vocabulary
         #expect(throws: ImageError.failed(step: "trying", detail: "sh ended with status 9: one; two")) {
             try shell.run(["-c", "echo one >&2; echo two >&2; exit 9"], step: "trying")
         }
-        #expect(throws: ImageError.failed(step: "trying", detail: "sh ended with status 137")) { try shell.run(["-c", "kill -9 $$"], step: "trying") }
+        #expect(throws: ImageError.failed(step: "trying", detail: "sh ended with status 137")) {
+            try shell.run(["-c", "kill -9 $$"], step: "trying")
+        }
     }
 
     @Test("Parts of an ELF header that point nowhere do no harm", arguments: [16, 64, 100, 120, 200])
@@ -97,7 +102,8 @@ import Vocabulary
         let modules = try KernelModules(of: kernel(dependencies: dependencies, builtin: "kernel/fs/ext4/ext4.ko\n"), union: .auto)
         #expect(
             modules.files == [
-                "kernel/d/virtio_ring.ko", "kernel/d/virtio.ko", "kernel/d/virtio_pci_legacy_dev.ko", "kernel/d/virtio_pci.ko", "kernel/d/virtio_blk.ko.xz",
+                "kernel/d/virtio_ring.ko", "kernel/d/virtio.ko", "kernel/d/virtio_pci_legacy_dev.ko", "kernel/d/virtio_pci.ko",
+                "kernel/d/virtio_blk.ko.xz",
                 "kernel/f/squashfs.ko", "kernel/f/overlay.ko",
             ])
         #expect(modules.unions == [.overlayfs])
@@ -118,7 +124,8 @@ import Vocabulary
         #expect(
             throws: ImageError.problems([
                 ImageProblem("kernel", "9.9 has no driver virtio_pci"), ImageProblem("kernel", "9.9 has no driver virtio_blk"),
-                ImageProblem("kernel", "9.9 has no driver ext4"), ImageProblem("kernel", "9.9 has neither aufs nor overlay: nothing unites base and delta"),
+                ImageProblem("kernel", "9.9 has no driver ext4"),
+                ImageProblem("kernel", "9.9 has neither aufs nor overlay: nothing unites base and delta"),
             ])
         ) { try KernelModules(of: bare, union: .auto) }
         let plain = try kernel(dependencies: dependencies, builtin: "kernel/fs/ext4/ext4.ko\n")
@@ -136,12 +143,18 @@ import Vocabulary
         recipe.kernel = image.kernel
         recipe.modules = other.modules
         let theirs = (other.modules as NSString).lastPathComponent
-        #expect(throws: ImageError.problems([ImageProblem("modules", "\(other.modules) are modules of \(theirs), the kernel is \(image.manifest.kernelVersion)")])) {
+        #expect(
+            throws: ImageError.problems([
+                ImageProblem("modules", "\(other.modules) are modules of \(theirs), the kernel is \(image.manifest.kernelVersion)")
+            ])
+        ) {
             try ImageBuilder().build(recipe)
         }
     }
 
-    @Test("The ramdisk's archive is one that cpio reads", .enabled(if: ExternalTool(name: "cpio", debianPackage: "cpio").path != nil, "cpio is not installed"))
+    @Test(
+        "The ramdisk's archive is one that cpio reads",
+        .enabled(if: ExternalTool(name: "cpio", debianPackage: "cpio").path != nil, "cpio is not installed"))
     func archive() throws {
         var archive = RamdiskArchive()
         archive.addDirectory("bin")
@@ -152,6 +165,9 @@ import Vocabulary
         try archive.bytes.write(to: URL(fileURLWithPath: path))
         let listing = try ExternalTool(name: "cpio", debianPackage: "cpio").run(["-itvn", "-F", path], step: "listing")
         let lines = listing.split(separator: "\n").map { $0.split(separator: " ") }
-        #expect(lines.map { [$0[0], $0[2], $0[3], $0[4]].map(String.init) } == [["drwxr-xr-x", "0", "0", "0"], ["-rwxr-xr-x", "0", "0", "3"], ["lrwxrwxrwx", "0", "0", "7"]])
+        #expect(
+            lines.map { [$0[0], $0[2], $0[3], $0[4]].map(String.init) } == [
+                ["drwxr-xr-x", "0", "0", "0"], ["-rwxr-xr-x", "0", "0", "3"], ["lrwxrwxrwx", "0", "0", "7"],
+            ])
     }
 }

@@ -23,10 +23,12 @@ import Vocabulary
             // Open at both ends from here, so that neither side ever waits for the other.
             commands = try #require(FileHandle(forUpdatingAtPath: "\(monitor).in"))
             answers = try #require(FileHandle(forUpdatingAtPath: "\(monitor).out"))
-            process.executableURL = URL(fileURLWithPath: try #require(ExternalTool(name: "qemu-system-x86_64", debianPackage: "qemu-system-x86").path))
+            process.executableURL = URL(
+                fileURLWithPath: try #require(ExternalTool(name: "qemu-system-x86_64", debianPackage: "qemu-system-x86").path))
             process.arguments =
                 [
-                    "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                    "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none",
+                    "-no-reboot",
                     // A guest that was saved while stopped runs when it is restored.
                     "-global", "migration.store-global-state=off",
                     "-serial", "file:\(console)", "-chardev", "pipe,id=monitor,path=\(monitor)", "-mon", "chardev=monitor,mode=readline",
@@ -39,14 +41,16 @@ import Vocabulary
         func command(_ text: String) throws { try commands.write(contentsOf: Data((text + "\n").utf8)) }
 
         func lines() -> [String] {
-            (FileManager.default.contents(atPath: console).map { String(decoding: $0, as: UTF8.self) } ?? "").split(whereSeparator: \.isNewline).map(String.init)
+            (FileManager.default.contents(atPath: console).map { String(decoding: $0, as: UTF8.self) } ?? "").split(whereSeparator: \.isNewline).map(
+                String.init)
         }
 
         /// Waits for a line; a guest that ends without it, or takes longer than five minutes, fails the test.
         func wait(for prefix: String) async throws {
             for _ in 0..<6000 {
                 if lines().contains(where: { $0.hasPrefix(prefix) }) { return }
-                try #require(process.isRunning || lines().contains(where: { $0.hasPrefix(prefix) }), "the guest ended without “\(prefix)”: \(lines())")
+                try #require(
+                    process.isRunning || lines().contains(where: { $0.hasPrefix(prefix) }), "the guest ended without “\(prefix)”: \(lines())")
                 try await Task.sleep(for: .milliseconds(50))
             }
             throw ImageError.failed(step: "waiting for “\(prefix)”", detail: "\(lines())")

@@ -84,10 +84,13 @@ struct ExternalTool: Hashable, Sendable {
         guard accepted.contains(status) else {
             let complaint = (text(errorPath) + (said.isEmpty ? "" : "\n" + said)).trimmingCharacters(in: .whitespacesAndNewlines)
             let end = complaint.split(separator: "\n").suffix(6).joined(separator: "; ")
-            throw .failed(step: step, detail: "\((program as NSString).lastPathComponent) ended with status \(status)" + (end.isEmpty ? "" : ": \(end)"))
+            throw .failed(
+                step: step, detail: "\((program as NSString).lastPathComponent) ended with status \(status)" + (end.isEmpty ? "" : ": \(end)"))
         }
         return (said, status)
     }
 
-    private static func text(_ path: String) -> String { FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+    private static func text(_ path: String) -> String {
+        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
 }

@@ -25,7 +25,9 @@ package struct GuestImage: Hashable, Sendable {
     package static func load(_ directory: String, verifyingDigests: Bool = false) throws(ImageError) -> GuestImage {
         let absolute = URL(fileURLWithPath: directory).standardizedFileURL.path
         let path = "\(absolute)/\(manifestName)"
-        guard let content = FileManager.default.contents(atPath: path) else { throw .damaged(path: absolute, detail: "there is no \(manifestName) to be read") }
+        guard let content = FileManager.default.contents(atPath: path) else {
+            throw .damaged(path: absolute, detail: "there is no \(manifestName) to be read")
+        }
         let manifest: ImageManifest
         do { manifest = try JSONDecoder().decode(ImageManifest.self, from: content) } catch {
             throw .damaged(path: path, detail: "\(error)")
@@ -36,14 +38,18 @@ package struct GuestImage: Hashable, Sendable {
         let image = GuestImage(directory: absolute, manifest: manifest)
         for part in manifest.parts {
             var status = stat()
-            guard !part.file.contains("/"), stat("\(absolute)/\(part.file)", &status) == 0 else { throw .damaged(path: absolute, detail: "\(part.file) is missing") }
+            guard !part.file.contains("/"), stat("\(absolute)/\(part.file)", &status) == 0 else {
+                throw .damaged(path: absolute, detail: "\(part.file) is missing")
+            }
             guard Int64(status.st_size) == part.sizeBytes.rawValue else {
                 throw .damaged(path: absolute, detail: "\(part.file) has \(status.st_size) bytes instead of \(part.sizeBytes.rawValue)")
             }
         }
         if verifyingDigests {
             let found = try ImagePart.digests(of: manifest.parts.map(\.file), in: absolute)
-            for part in manifest.parts where found[part.file] != part.sha256 { throw .damaged(path: absolute, detail: "\(part.file) has changed since it was made") }
+            for part in manifest.parts where found[part.file] != part.sha256 {
+                throw .damaged(path: absolute, detail: "\(part.file) has changed since it was made")
+            }
         }
         return image
     }
@@ -102,7 +108,9 @@ extension GuestImage {
     /// cost a checkpoint nothing.
     ///
     /// `run` reaches a shell in the guest as it stands. Check it with `problem(inRun:)` first.
-    package static func kernelArguments(console: String = "ttyS0", run: String) -> String { "console=\(console) quiet panic=5 init_on_free=1 -- \(run)" }
+    package static func kernelArguments(console: String = "ttyS0", run: String) -> String {
+        "console=\(console) quiet panic=5 init_on_free=1 -- \(run)"
+    }
 
     /// What keeps `run` from being run, in words; nil when nothing does.
     ///
@@ -130,8 +138,12 @@ extension GuestImage {
 
 extension GuestImage {
     static func problem(inDeltaSize size: ByteCount) -> String? {
-        if size < ImageRecipe.smallestDelta { return "\(size.rawValue) bytes are less than the smallest delta disk, \(Int(ImageRecipe.smallestDelta.mebibytes)) MiB" }
-        if size > ImageRecipe.largestDelta { return "\(size.rawValue) bytes are more than the largest delta disk, \(Int(ImageRecipe.largestDelta.mebibytes) >> 20) TiB" }
+        if size < ImageRecipe.smallestDelta {
+            return "\(size.rawValue) bytes are less than the smallest delta disk, \(Int(ImageRecipe.smallestDelta.mebibytes)) MiB"
+        }
+        if size > ImageRecipe.largestDelta {
+            return "\(size.rawValue) bytes are more than the largest delta disk, \(Int(ImageRecipe.largestDelta.mebibytes) >> 20) TiB"
+        }
         return size.rawValue % 4096 == 0 ? nil : "\(size.rawValue) bytes are not a multiple of 4096"
     }
 
@@ -168,8 +180,10 @@ extension GuestImage {
         let journal = size < .mebibytes(64) ? "4" : "8"
         let identity = "6361697e-726e-4d65-8c74-610000000001"
         try ExternalTool.ext4.run(
-            ["-q", "-F", "-t", "ext4", "-O", "^resize_inode,sparse_super2", "-G", "256", "-m", "0", "-J", "size=\(journal)", "-U", identity, "-E",
-             "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,hash_seed=\(identity)", raw],
+            [
+                "-q", "-F", "-t", "ext4", "-O", "^resize_inode,sparse_super2", "-G", "256", "-m", "0", "-J", "size=\(journal)", "-U", identity, "-E",
+                "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,hash_seed=\(identity)", raw,
+            ],
             step: step, environment: ["E2FSPROGS_FAKE_TIME": "1262304000"])
         try ExternalTool.diskImages.run(["convert", "-f", "raw", "-O", "qcow2", raw, unfinished], step: step)
         try publish(unfinished, as: path)
@@ -198,7 +212,8 @@ extension GuestImage {
         let ended = try ExternalTool.run(hashchain, arguments + ["--file", file, "--fast"], step: step, accepted: [0, 2, 3, 4])
         let lines = ended.text.split(separator: "\n")
         if ended.status == 0, let line = lines.last, line.hasPrefix("CAIRN RESULT ") { return String(line.dropFirst("CAIRN RESULT ".count)) }
-        throw .failed(step: step, detail: lines.last(where: { $0.contains("FAIL") || $0.contains("CORRUPT") }).map(String.init) ?? "status \(ended.status)")
+        throw .failed(
+            step: step, detail: lines.last(where: { $0.contains("FAIL") || $0.contains("CORRUPT") }).map(String.init) ?? "status \(ended.status)")
     }
 
     /// The same for a task's command line, which must be a plain call of `hashchain`.

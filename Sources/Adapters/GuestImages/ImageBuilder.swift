@@ -78,7 +78,8 @@ private struct ImageWork {
         let applets = try ExternalTool.busybox.run(["--list"], step: "asking busybox for its commands").split(separator: "\n").map(String.init)
         let missing = Self.ramdiskCommands.filter { !applets.contains($0) }
         guard missing.isEmpty else {
-            throw .problems([ImageProblem("busybox", "\(path) lacks \(missing.joined(separator: " "))", suggestion: "apt-get install busybox-static")])
+            throw .problems([ImageProblem("busybox", "\(path) lacks \(missing.joined(separator: " "))", suggestion: "apt-get install busybox-static")]
+            )
         }
         return (content, applets.filter { $0 != "busybox" })
     }
@@ -106,8 +107,10 @@ private struct ImageWork {
 
     private func packBase(busybox: (content: Data, applets: [String])) throws(ImageError) {
         let root = scratch + "/base"
-        for path in ["", "/bin", "/dev", "/etc", "/mnt", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/sbin", "/var",
-                     "/var/lib", "/var/log", "/var/tmp"] {
+        for path in [
+            "", "/bin", "/dev", "/etc", "/mnt", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/sbin", "/var",
+            "/var/lib", "/var/log", "/var/tmp",
+        ] {
             try makeDirectory(root + path)
         }
         for path in ["/tmp", "/var/tmp"] { try setMode(root + path, 0o1777) }
@@ -126,8 +129,10 @@ private struct ImageWork {
         }
         // gzip, which every kernel's squashfs reads. One time for all, so that equal content makes an equal file.
         try ExternalTool.squashfs.run(
-            [root, directory + "/base.squashfs", "-noappend", "-all-root", "-no-xattrs", "-comp", "gzip", "-mkfs-time", "0", "-all-time", "0",
-             "-quiet", "-no-progress"],
+            [
+                root, directory + "/base.squashfs", "-noappend", "-all-root", "-no-xattrs", "-comp", "gzip", "-mkfs-time", "0", "-all-time", "0",
+                "-quiet", "-no-progress",
+            ],
             step: "packing the base")
     }
 
@@ -162,7 +167,9 @@ private struct ImageWork {
     private func toolVersions() throws(ImageError) -> [String: String] {
         var versions: [String: String] = [:]
         // mksquashfs -version ends with status 1 in some releases, busybox names itself in its usage.
-        let questions: [(ExternalTool, [String])] = [(.compiler, ["--version"]), (.squashfs, ["-version"]), (.diskImages, ["--version"]), (.busybox, ["--help"])]
+        let questions: [(ExternalTool, [String])] = [
+            (.compiler, ["--version"]), (.squashfs, ["-version"]), (.diskImages, ["--version"]), (.busybox, ["--help"]),
+        ]
         for (tool, arguments) in questions {
             let text = try tool.run(arguments, step: "asking for the version of \(tool.name)", accepted: [0, 1])
             versions[tool.name] = text.split(separator: "\n").first.map(String.init) ?? "unknown"
@@ -194,7 +201,9 @@ private struct ImageWork {
     }
 
     private func copy(_ source: String, to path: String, mode: mode_t = 0o644) throws(ImageError) {
-        guard let content = FileManager.default.contents(atPath: source) else { throw .failed(step: "copying \(source)", detail: "it cannot be read") }
+        guard let content = FileManager.default.contents(atPath: source) else {
+            throw .failed(step: "copying \(source)", detail: "it cannot be read")
+        }
         try write(content, to: path, mode: mode)
     }
 

@@ -64,7 +64,8 @@ extension ImageRecipe {
     }
 
     private func nameProblems() -> [ImageProblem] {
-        let allowed = !name.isEmpty && name.count <= 64 && !name.hasPrefix("-")
+        let allowed =
+            !name.isEmpty && name.count <= 64 && !name.hasPrefix("-")
             && name.utf8.allSatisfy { ("a"..."z").contains(UnicodeScalar($0)) || ("0"..."9").contains(UnicodeScalar($0)) || $0 == 45 }
         return allowed ? [] : [ImageProblem("name", "“\(name)” is not a name of 1 to 64 lower-case letters, digits and dashes")]
     }
@@ -80,7 +81,10 @@ extension ImageRecipe {
         } catch {
             return [ImageProblem("directory", "\(directory) cannot be read: \(error.localizedDescription)")]
         }
-        return [ImageProblem("directory", "\(directory) holds something that is not a guest image", suggestion: "choose a directory that is empty or not there")]
+        return [
+            ImageProblem(
+                "directory", "\(directory) holds something that is not a guest image", suggestion: "choose a directory that is empty or not there")
+        ]
     }
 
     private func deltaProblems() -> [ImageProblem] {
@@ -97,9 +101,13 @@ extension ImageRecipe {
                     : ImageProblem("kernel", "\(kernel) cannot be read"))
         }
         if let modules {
-            if kernel == nil { problems.append(ImageProblem("modules", "modules are given without the kernel that they belong to", suggestion: "give the kernel as well")) }
+            if kernel == nil {
+                problems.append(
+                    ImageProblem("modules", "modules are given without the kernel that they belong to", suggestion: "give the kernel as well"))
+            }
             if !FileManager.default.fileExists(atPath: modules + "/modules.builtin") {
-                problems.append(ImageProblem("modules", "\(modules) holds no kernel modules", suggestion: "a directory like /lib/modules/6.1.0-38-cloud-amd64"))
+                problems.append(
+                    ImageProblem("modules", "\(modules) holds no kernel modules", suggestion: "a directory like /lib/modules/6.1.0-38-cloud-amd64"))
             }
         }
         return problems
@@ -128,7 +136,9 @@ extension ImageRecipe {
 enum ProgramFile {
     static func problems(subject: String, path: String, mayBeDynamic: Bool) -> [ImageProblem] {
         var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { return [ImageProblem(subject, "\(path) does not exist")] }
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            return [ImageProblem(subject, "\(path) does not exist")]
+        }
         if isDirectory.boolValue { return [ImageProblem(subject, "\(path) is a directory, not a file")] }
         guard let content = FileManager.default.contents(atPath: path) else { return [ImageProblem(subject, "\(path) cannot be read")] }
         if !mayBeDynamic, let interpreter = interpreter(of: content) {
@@ -152,7 +162,9 @@ enum ProgramFile {
         for header in (0..<count).map({ table + $0 * size }) {
             guard let type = number(header, 4) else { return nil }
             guard type == 3 else { continue }
-            guard let offset = number(header + 8, 8), let length = number(header + 32, 8), offset < bytes.count, length <= bytes.count - offset else { return nil }
+            guard let offset = number(header + 8, 8), let length = number(header + 32, 8), offset < bytes.count, length <= bytes.count - offset else {
+                return nil
+            }
             return String(decoding: bytes[offset..<(offset + length)].prefix { $0 != 0 }, as: UTF8.self)
         }
         return nil

@@ -64,7 +64,9 @@ struct KernelSource: Sendable {
         let beside = URL(fileURLWithPath: image).standardizedFileURL.deletingLastPathComponent().deletingLastPathComponent().path
         let places = modules.map { [$0] } ?? ["\(beside)/lib/modules/\(version)", "/lib/modules/\(version)"]
         guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0 + "/modules.builtin") }) else {
-            throw .problems([ImageProblem("modules", "no modules of kernel \(version) in \(places.joined(separator: " or "))", suggestion: "name their directory")])
+            throw .problems([
+                ImageProblem("modules", "no modules of kernel \(version) in \(places.joined(separator: " or "))", suggestion: "name their directory")
+            ])
         }
         let resolved = URL(fileURLWithPath: found).standardizedFileURL.path
         let theirs = (resolved as NSString).lastPathComponent
@@ -103,8 +105,12 @@ struct KernelSource: Sendable {
                 progress("kernel \(newest.version) as downloaded earlier (Debian's package lists are not here)")
                 return newest
             }
-            throw .problems(missing + [ImageProblem("kernel", "this machine has no kernel in /boot, and its package lists name no \(Self.metaPackage)",
-                                                    suggestion: "apt-get update, or give a kernel and its modules")])
+            throw .problems(
+                missing + [
+                    ImageProblem(
+                        "kernel", "this machine has no kernel in /boot, and its package lists name no \(Self.metaPackage)",
+                        suggestion: "apt-get update, or give a kernel and its modules")
+                ])
         }
         if let kernel = try unpacked(archive) {
             progress("kernel \(kernel.version) as downloaded earlier")
@@ -132,7 +138,9 @@ struct KernelSource: Sendable {
         guard let package = depends.first(where: { $0.count == 2 && $0[0] == "Depends:" && $0[1].hasPrefix("linux-image-") })?[1] else { return nil }
         // 'http://…' linux-image-VERSION_amd64.deb SIZE DIGEST
         let place = try ExternalTool.packageDownload.run(["-q", "download", "--print-uris", String(package)], step: step, accepted: [0, 100])
-        guard let archive = place.split(whereSeparator: \.isWhitespace).first(where: { $0.hasPrefix("linux-image-") && $0.hasSuffix(".deb") }) else { return nil }
+        guard let archive = place.split(whereSeparator: \.isWhitespace).first(where: { $0.hasPrefix("linux-image-") && $0.hasSuffix(".deb") }) else {
+            return nil
+        }
         return (String(package), String(archive.dropLast(".deb".count)))
     }
 

@@ -51,7 +51,9 @@ struct KernelModules: Sendable {
         } else {
             let suffix = "/lib/modules/\(kernel.version)"
             guard kernel.modules.hasSuffix(suffix) else {
-                throw .problems([ImageProblem("modules", "\(kernel.modules) has no modules.dep", suggestion: "run depmod, or name a directory …\(suffix)")])
+                throw .problems([
+                    ImageProblem("modules", "\(kernel.modules) has no modules.dep", suggestion: "run depmod, or name a directory …\(suffix)")
+                ])
             }
             let base = String(kernel.modules.dropLast(suffix.count))
             text = try ExternalTool.moduleIndex.run(["-n", "-b", base.isEmpty ? "/" : base, kernel.version], step: "resolving kernel modules")
@@ -79,12 +81,13 @@ struct KernelModules: Sendable {
     static func content(of file: String, in kernel: Kernel, scratch: String) throws(ImageError) -> Data {
         let path = "\(kernel.modules)/\(file)"
         let step = "reading the kernel module \(file)"
-        let unpack: (tool: ExternalTool, options: [String])? = switch (file as NSString).pathExtension {
-        case "xz": (.xz, ["-dc"])
-        case "zst": (.zstd, ["-dcq"])
-        case "gz": (.gzip, ["-dc"])
-        default: nil
-        }
+        let unpack: (tool: ExternalTool, options: [String])? =
+            switch (file as NSString).pathExtension {
+            case "xz": (.xz, ["-dc"])
+            case "zst": (.zstd, ["-dcq"])
+            case "gz": (.gzip, ["-dc"])
+            default: nil
+            }
         var source = path
         if let unpack {
             source = "\(scratch)/module"

@@ -10,7 +10,9 @@ struct RamdiskArchive {
     private var entries = 0
 
     mutating func addDirectory(_ path: String) { add(path, mode: 0o040755, content: Data()) }
-    mutating func addFile(_ path: String, _ content: Data, executable: Bool = false) { add(path, mode: executable ? 0o100755 : 0o100644, content: content) }
+    mutating func addFile(_ path: String, _ content: Data, executable: Bool = false) {
+        add(path, mode: executable ? 0o100755 : 0o100644, content: content)
+    }
     mutating func addLink(_ path: String, to target: String) { add(path, mode: 0o120777, content: Data(target.utf8)) }
 
     mutating func finish() { add("TRAILER!!!", mode: 0, content: Data()) }

@@ -85,7 +85,7 @@ let house: [Room] = [
          libraries: [.ArgumentParser, .Logging], kind: .program),
 
     // C: system libraries and thin shims.
-    Room(name: "Curl", path: "Sources/System/Curl", rooms: ["CCurl"], kind: .outside),
+    Room(name: "Curl", path: "Sources/System/Curl", rooms: ["CCurl", "Vocabulary", "Ports"], kind: .outside),
     Room(name: "CLibvirt", path: "Sources/System/CLibvirt", kind: .system(pkgConfig: "libvirt-qemu", apt: "libvirt-dev")),
     Room(name: "CZlib", path: "Sources/System/CZlib", kind: .system(pkgConfig: "zlib", apt: "zlib1g-dev")),
     Room(name: "CZstd", path: "Sources/System/CZstd", kind: .system(pkgConfig: "libzstd", apt: "libzstd-dev")),

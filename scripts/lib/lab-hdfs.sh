@@ -115,7 +115,9 @@ hdfs_start() {
   local package=namenode
   [[ $2 == NameNode ]] || package=datanode
   hdfs_java_run "$1" "org.apache.hadoop.hdfs.server.$package.$2" >>"$directory/$1.log" 2>&1 </dev/null &
-  remember_process "$directory/$1.pid" $! || fail 1 "$1 ended at once: $directory/$1.log"
+  local started=$!
+  disown "$started"
+  remember_process "$directory/$1.pid" "$started" || fail 1 "$1 ended at once: $directory/$1.log"
 }
 
 hdfs_start_datanode() {

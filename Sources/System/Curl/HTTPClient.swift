@@ -1,0 +1,186 @@
+import CCurl
+import Ports
+import Synchronization
+
+package struct HTTPRequest: Sendable {
+    package var method: String
+    package var url: String
+    package var headers: [String]
+    package var body: [UInt8]?
+    /// Longest time for all of it, seconds.
+    package var timeoutSeconds: Int
+    /// Most bytes of an answer that are taken.
+    package var answerLimit: Int
+    package init(
+        _ method: String, _ url: String, headers: [String] = [], body: [UInt8]? = nil, timeoutSeconds: Int = 60, answerLimit: Int = 64 << 20
+    ) {
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.timeoutSeconds = timeoutSeconds
+        self.answerLimit = answerLimit
+    }
+}
+
+package struct HTTPResponse: Sendable {
+    package var status: Int
+    /// Names in lower case.
+    package var headers: [String: String]
+    package var body: [UInt8]
+}
+
+package enum HTTPError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Nothing answers at the address.
+    case unreachable(url: String, detail: String)
+    /// The connection broke or the time ran out on the way; what was sent may have arrived.
+    case broken(url: String, detail: String, received: [UInt8])
+    case tooLong(url: String, limit: Int)
+    case unusable(url: String, detail: String)
+
+    package var description: String {
+        switch self {
+        case .unreachable(let url, let detail): "\(url) does not answer: \(detail)"
+        case .broken(let url, let detail, _): "the connection to \(url) broke: \(detail)"
+        case .tooLong(let url, let limit): "\(url) answers with more than \(limit) bytes"
+        case .unusable(let url, let detail): "\(url) cannot be asked: \(detail)"
+        }
+    }
+}
+
+/// HTTP by libcurl: connections are kept and used again, redirections are not followed, each request has a thread of its own while it runs.
+///
+/// Source: libcurl's manual, curl_easy_setopt(3).
+package struct HTTPClient: Sendable {
+    /// Handles that nobody uses; each keeps its connections.
+    private final class Pool: Sendable {
+        private struct Handle: @unchecked Sendable { let pointer: OpaquePointer }
+        private let idle = Mutex<[Handle]>([])
+
+        func take() -> OpaquePointer? { idle.withLock { $0.popLast()?.pointer } ?? makeHandle() }
+        private func makeHandle() -> OpaquePointer? { curl_easy_init().map { OpaquePointer($0) } }
+        func giveBack(_ pointer: OpaquePointer) {
+            let surplus: Handle? = idle.withLock { idle in
+                if idle.count >= 16 { return Handle(pointer: pointer) }
+                idle.append(Handle(pointer: pointer))
+                return nil
+            }
+            if let surplus { curl_easy_cleanup(UnsafeMutableRawPointer(surplus.pointer)) }
+        }
+        deinit { idle.withLock { for handle in $0 { curl_easy_cleanup(UnsafeMutableRawPointer(handle.pointer)) } } }
+    }
+
+    private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    private let pool = Pool()
+    /// Seconds until a connection must stand.
+    private let connectSeconds: Int
+
+    package init(connectSeconds: Int = 5) { self.connectSeconds = connectSeconds }
+
+    package func postJSON(_ url: String, _ body: [UInt8]) async throws(HTTPError) -> (status: Int, body: [UInt8]) {
+        let answer = try await send(HTTPRequest("POST", url, headers: ["Content-Type: application/json"], body: body))
+        return (answer.status, answer.body)
+    }
+
+    package func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
+        try await onBlockingThread { () throws(HTTPError) in try perform(request) }
+    }
+
+    private func perform(_ request: HTTPRequest) throws(HTTPError) -> HTTPResponse {
+        guard Self.isReady, let handle = pool.take() else { throw .unusable(url: request.url, detail: "libcurl cannot begin") }
+        defer { pool.giveBack(handle) }
+        let curl = UnsafeMutableRawPointer(handle)
+        curl_easy_reset(curl)
+        let answer = Answer(limit: request.answerLimit)
+        var list: UnsafeMutablePointer<curl_slist>?
+        // No "Expect: 100-continue": it costs a round trip, and some servers a second of waiting.
+        for header in request.headers + ["Expect:"] { list = curl_slist_append(list, header) }
+        defer { curl_slist_free_all(list) }
+        setUp(curl, request, answer, list)
+        let code: CURLcode
+        if let body = request.body {
+            code = body.withUnsafeBufferPointer { bytes in
+                var empty: UInt8 = 0
+                return withUnsafeMutablePointer(to: &empty) { nothing in
+                    cairn_curl_set_size(curl, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.count))
+                    let start = bytes.baseAddress.map { UnsafeMutableRawPointer(mutating: $0) } ?? UnsafeMutableRawPointer(nothing)
+                    cairn_curl_set_pointer(curl, CURLOPT_POSTFIELDS, start)
+                    cairn_curl_set_string(curl, CURLOPT_CUSTOMREQUEST, request.method)
+                    return curl_easy_perform(curl)
+                }
+            }
+        } else {
+            if request.method != "GET" { cairn_curl_set_string(curl, CURLOPT_CUSTOMREQUEST, request.method) }
+            code = curl_easy_perform(curl)
+        }
+        if answer.isTooLong { throw .tooLong(url: request.url, limit: request.answerLimit) }
+        guard code == CURLE_OK else {
+            let detail = String(cString: curl_easy_strerror(code))
+            switch code {
+            case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: throw .unreachable(url: request.url, detail: detail)
+            case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: throw .unusable(url: request.url, detail: detail)
+            default: throw .broken(url: request.url, detail: detail, received: answer.body)
+            }
+        }
+        var status = 0
+        cairn_curl_get_long(curl, CURLINFO_RESPONSE_CODE, &status)
+        return HTTPResponse(status: status, headers: answer.headers, body: answer.body)
+    }
+
+    private func setUp(_ curl: UnsafeMutableRawPointer, _ request: HTTPRequest, _ answer: Answer, _ headers: UnsafeMutablePointer<curl_slist>?) {
+        cairn_curl_set_string(curl, CURLOPT_URL, request.url)
+        cairn_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
+        // What is on this machine is not asked for through a proxy, whatever the environment says.
+        cairn_curl_set_string(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1")
+        cairn_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, connectSeconds)
+        cairn_curl_set_long(curl, CURLOPT_TIMEOUT, request.timeoutSeconds)
+        // Less than a kilobyte a second for a quarter of a minute: it hangs.
+        cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_LIMIT, 1_024)
+        cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, 15)
+        cairn_curl_set_long(curl, CURLOPT_BUFFERSIZE, 512 << 10)
+        cairn_curl_set_list(curl, CURLOPT_HTTPHEADER, headers)
+        let opaque = Unmanaged.passUnretained(answer).toOpaque()
+        cairn_curl_set_write(curl, CURLOPT_WRITEFUNCTION) { data, size, count, opaque in
+            guard let data, let opaque else { return 0 }
+            return Unmanaged<Answer>.fromOpaque(opaque).takeUnretainedValue().take(UnsafeRawBufferPointer(start: data, count: size * count))
+        }
+        cairn_curl_set_pointer(curl, CURLOPT_WRITEDATA, opaque)
+        cairn_curl_set_write(curl, CURLOPT_HEADERFUNCTION) { data, size, count, opaque in
+            guard let data, let opaque else { return 0 }
+            Unmanaged<Answer>.fromOpaque(opaque).takeUnretainedValue().takeHeader(UnsafeRawBufferPointer(start: data, count: size * count))
+            return size * count
+        }
+        cairn_curl_set_pointer(curl, CURLOPT_HEADERDATA, opaque)
+    }
+
+    /// What comes back, as it comes.
+    private final class Answer {
+        private(set) var headers: [String: String] = [:]
+        private(set) var body: [UInt8] = []
+        private(set) var isTooLong = false
+        private let limit: Int
+        init(limit: Int) { self.limit = limit }
+
+        /// - Returns: bytes taken; another number than came ends the transfer.
+        func take(_ data: UnsafeRawBufferPointer) -> Int {
+            guard body.count + data.count <= limit else {
+                isTooLong = true
+                return 0
+            }
+            if body.isEmpty, let length = headers["content-length"].flatMap({ Int($0) }), length <= limit { body.reserveCapacity(length) }
+            body.append(contentsOf: data)
+            return data.count
+        }
+
+        func takeHeader(_ data: UnsafeRawBufferPointer) {
+            let line = String(decoding: data, as: UTF8.self)
+            guard let colon = line.firstIndex(of: ":") else {
+                // A new answer's first line (after "100 Continue").
+                if line.hasPrefix("HTTP/") { headers = [:] }
+                return
+            }
+            let value = line[line.index(after: colon)...]
+            headers[line[..<colon].lowercased()] = String(value.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
+        }
+    }
+}

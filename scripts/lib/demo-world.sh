@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # A small world of Cairn's on this machine: a manager, agents, a store. Shared by the demo and the crash
-# tests. Needs terminal.sh. Everything it starts is in $world_processes, and only that is ended.
+# tests. Needs terminal.sh and processes.sh. Everything it starts has a record in $world/processes, and only that is ended.
 
 # world_begin CAIRN TOP STORE - make the world's directory; STORE is directory or hdfs.
 world_begin() {
@@ -9,9 +9,9 @@ world_begin() {
   world_store=$3
   # Short: a guest's monitor is a socket below it, and a socket's path has a limit.
   world=$(mktemp -d /tmp/cairn.XXXXXX)
-  world_processes=()
-  world_manager=
-  mkdir -p "$world/images"
+  world_port=0
+  unset CAIRN_HDFS CAIRN_HDFS_DIR
+  mkdir -p "$world/images" "$world/processes"
 }
 
 # world_image - make the guest image, or take the one that was made before by this version.
@@ -63,8 +63,7 @@ world_start_manager() {
   rm -f "$world/state/manager.json"
   "$cairn" run --fleet "$world/fleet.yaml" --policies "$world_policies" --state "$world/state" --port "${world_port:-0}" \
     >>"$world/manager.log" 2>&1 &
-  world_manager=$!
-  world_processes+=("$world_manager")
+  remember_process "$world/processes/manager" "$!" || fail 1 "the manager ended at once: $(tail -n 3 "$world/manager.log")"
   world_wait_for 20 "the manager" test -s "$world/state/manager.json"
   world_port=$(sed -E 's/.*:([0-9]+)".*/\1/' <(grep -oE '"url":"[^"]*"' "$world/state/manager.json"))
 }
@@ -74,8 +73,7 @@ world_start_agent() {
   mkdir -p "$world/$1"
   "$cairn" agent --node "$1" --fleet "$world/fleet.yaml" --manager "http://127.0.0.1:$world_port" --work "$world/$1" \
     --sample-interval 2 >>"$world/agent-$1.log" 2>&1 &
-  echo $! >"$world/$1/agent.pid"
-  world_processes+=("$!")
+  remember_process "$world/processes/agent-$1" "$!" || fail 1 "agent $1 ended at once: $(tail -n 3 "$world/agent-$1.log")"
 }
 
 # world_submit FILE [ARGUMENT...] - print the task.
@@ -97,12 +95,46 @@ world_is_worth_killing() {
   world_tasks "sys.exit(0 if any(t.get('node') == '$1' and t['checkpoints'] > 0 and 0.4 < t['progress'] < 0.8 for t in tasks) else 1)"
 }
 
+# world_guests NODE - the process ids of its guests: QEMUs whose files are below its directory.
+world_guests() {
+  local process
+  for process in /proc/[0-9]*; do
+    if [[ $(readlink "$process/exe" 2>/dev/null) == */qemu-system-* ]] && tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q "$world/$1/"; then
+      echo "${process#/proc/}"
+    fi
+  done
+}
+
 # world_kill_node NODE - agent and guests at once, without warning.
 world_kill_node() {
-  local victims
-  victims=$(cat "$world/$1/agent.pid" "$world/$1"/libvirt/run/qemu/*.pid 2>/dev/null || true)
-  # shellcheck disable=SC2086
-  kill -KILL $victims 2>/dev/null || true
+  local process
+  end_process "$world/processes/agent-$1" 0 || true
+  for process in $(world_guests "$1"); do kill -KILL "$process" 2>/dev/null || true; done
+}
+
+# world_kill_manager - without warning.
+world_kill_manager() { end_process "$world/processes/manager" 0; }
+
+# world_checkpoint_is_underway - true while one is ordered and neither committed nor failed, as the ledger knows.
+world_checkpoint_is_underway() {
+  [[ $(sqlite3 -readonly "$world/state/ledger.db" "
+    SELECT coalesce(max(sequence) FILTER (WHERE kind = 'checkpointOrdered'), 0)
+         > coalesce(max(sequence) FILTER (WHERE kind IN ('checkpointCommitted', 'checkpointFailed')), 0) FROM events") == 1 ]]
+}
+
+# world_committed - the checkpoints that are committed in the store, one a line.
+world_committed() {
+  if [[ $world_store == directory ]]; then
+    find "$world/store/tasks" -path '*/objects' -prune -o -name 'e*-c*.json' -print 2>/dev/null | sed -E 's|.*/([^/]*)\.json$|\1|'
+    return
+  fi
+  local url=$CAIRN_HDFS/webhdfs/v1/cairn/tasks task side epoch
+  world_listed() { curl -sf --noproxy '*' "$1?op=LISTSTATUS" | grep -oE '"pathSuffix":"[^"]*"' | cut -d'"' -f4 || true; }
+  for task in $(world_listed "$url"); do
+    for side in open sealed; do
+      for epoch in $(world_listed "$url/$task/$side"); do world_listed "$url/$task/$side/$epoch" | sed -n 's/\.json$//p'; done
+    done
+  done
 }
 
 # world_first_schedule TASK - the first schedule decision about a task.
@@ -125,22 +157,21 @@ world_wait_for() {
   done
 }
 
-# world_end KEEP - end everything that was started here, remove the directory.
+# world_end KEEP - end everything that was started here, remove the directory (KEEP is yes: leave it).
 world_end() {
-  local process guest status=$?
-  trap - EXIT
-  [[ -z ${saboteur:-} ]] || kill "$saboteur" 2>/dev/null || true
-  for process in "${world_processes[@]}"; do kill -TERM "$process" 2>/dev/null || true; done
-  sleep 0.5
-  for process in "${world_processes[@]}"; do kill -KILL "$process" 2>/dev/null || true; done
-  for guest in "$world"/*/libvirt/run/qemu/*.pid; do
-    [[ -f $guest ]] || continue
-    # Only a QEMU whose files are below this world.
-    process=$(<"$guest")
-    if tr '\0' ' ' <"/proc/$process/cmdline" 2>/dev/null | grep -q "$world/"; then kill -KILL "$process" 2>/dev/null || true; fi
+  local status=$? record process node
+  [[ -n ${world:-} && -d $world ]] || return "$status"
+  for record in "$world"/processes/*; do
+    if process=$(remembered_process "$record"); then kill -TERM "$process" 2>/dev/null || true; fi
   done
-  wait 2>/dev/null || true
+  for record in "$world"/processes/*; do [[ ! -f $record ]] || end_process "$record" 1 || say "could not end the process of $record"; done
+  for node in "$world"/agent-*.log; do
+    [[ -f $node ]] || continue
+    node=${node##*/agent-}
+    for process in $(world_guests "${node%.log}"); do kill -KILL "$process" 2>/dev/null || true; done
+  done
   if [[ -d $world/hdfs ]]; then "$world_top/scripts/lab" hdfs down --dir "$world/hdfs" || true; fi
   if [[ ${1:-no} == yes ]]; then say "left for looking at: $world"; else rm -rf "$world"; fi
+  world=
   return "$status"
 }

@@ -1,0 +1,148 @@
+import Vocabulary
+
+/// The `spec` of a Fleet.
+struct FleetReading {
+    static let capacity = 1...1_000
+    /// Suspicion is -log10 of a probability; at 100 it is beyond what doubles tell apart from zero.
+    static let mostSuspicion = 100.0
+    static let heartbeat = Seconds(0.1)...Seconds.minutes(5)
+    static let mostWeight = 1e6
+
+    let spec: Reading
+
+    func fleet(name: String) -> Fleet? {
+        guard let fields = spec.fields(["images", "nodes", "store", "defaults"]) else { return nil }
+        let images = fields.required("images", "the absolute path of the directory of images")?.absolutePath()
+        let nodes = fields.required("nodes", "for example [{name: a}]").flatMap(self.nodes)
+        let store = fields.required("store", "{directory: …} or {webhdfs: {namenodes: […], root: …, user: …}}").flatMap(self.store)
+        let defaults = fields["defaults"].map(self.defaults) ?? Fleet.Defaults()
+        guard let images, let nodes, let store else { return nil }
+        return Fleet(name: name, nodes: nodes, store: store, imagesDirectory: images, defaults: defaults)
+    }
+
+    // MARK: Nodes
+
+    private func nodes(_ reading: Reading) -> [Fleet.Node]? {
+        var names = UniqueNames()
+        return reading.items("for example [{name: a}]")?.compactMap { item in
+            guard let fields = item.fields(["name", "class", "hypervisor", "capacity", "fence"]) else { return nil }
+            let name = fields.required("name")?.name()
+            if let name, let reading = fields["name"] { names.use(name, at: reading) }
+            var node = Fleet.Node(id: NodeID(name ?? ""))
+            if let given = fields["class"]?.name() { node.nodeClass = given }
+            if let given = fields["hypervisor"].flatMap(hypervisor) { node.hypervisor = given }
+            if let given = fields["capacity"]?.whole(Self.capacity) { node.capacity = given }
+            if let given = fields["fence"].flatMap(fence) { node.fence = given }
+            return name == nil ? nil : node
+        }
+    }
+
+    private func hypervisor(_ reading: Reading) -> String? {
+        let wanted = "a libvirt URI, for example qemu:///embed, qemu:///system or xen:///system"
+        guard let text = reading.text(wanted) else { return nil }
+        guard text.wholeMatch(of: #/[a-z]+(\+[a-z0-9]+)?:\/\/[^\s]*/#) != nil else {
+            reading.trouble("\(shown(text)) is no libvirt URI", wanted)
+            return nil
+        }
+        return text
+    }
+
+    private func fence(_ reading: Reading) -> FenceMethod? {
+        if reading.isScalar {
+            switch reading.choice(["process", "store-only", "command"].map { ($0, $0) }) {
+            case "process": return .process
+            case "store-only": return .storeOnly
+            case "command": reading.trouble("command needs its words", "write {command: [/path/to/program, argument]}")
+            default: break
+            }
+            return nil
+        }
+        guard let command = reading.fields(["command"])?.required("command", "the program and its arguments, as a list") else { return nil }
+        guard let items = command.items("the program and its arguments, as a list") else { return nil }
+        let words = items.compactMap { $0.text() }
+        return words.count == items.count ? .command(words) : nil
+    }
+
+    // MARK: The store
+
+    private func store(_ reading: Reading) -> StoreLocation? {
+        guard let fields = reading.fields(["directory", "webhdfs"]) else { return nil }
+        switch (fields["directory"], fields["webhdfs"]) {
+        case (let directory?, nil): return directory.absolutePath().map(StoreLocation.directory)
+        case (nil, let cluster?): return webHDFS(cluster)
+        case (let directory?, let cluster?):
+            _ = (directory.absolutePath(), webHDFS(cluster))
+            reading.trouble("is a directory and an HDFS at once", "leave one of them out")
+            return nil
+        case (nil, nil):
+            if fields.meant.isEmpty { reading.trouble("has no place in it", "give directory or webhdfs") }
+            return nil
+        }
+    }
+
+    private func webHDFS(_ reading: Reading) -> StoreLocation? {
+        guard let fields = reading.fields(["namenodes", "root", "user"]) else { return nil }
+        let wanted = "addresses of NameNodes, for example ['http://namenode:9870']"
+        let items = fields.required("namenodes", wanted)?.items(wanted)
+        var names = UniqueNames()
+        let addresses = items?.compactMap { item in
+            let address = self.address(item)
+            if let address { names.use(address, at: item) }
+            return address
+        }
+        let root = fields.required("root", "the directory in HDFS, for example /cairn")?.absolutePath()
+        let user = fields.required("user", "the user that HDFS knows us as, for example cairn")?.text("the user that HDFS knows us as")
+        guard let addresses, let root, let user, addresses.count == items?.count else { return nil }
+        return .webHDFS(nameNodes: addresses, root: root, user: user)
+    }
+
+    private func address(_ reading: Reading) -> String? {
+        let wanted = "for example http://namenode:9870"
+        guard let text = reading.text(wanted) else { return nil }
+        if let match = text.wholeMatch(of: #/https?:\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})/#) {
+            if let port = Int(match.2), (1...65_535).contains(port) { return text }
+            reading.trouble("\(shown(text)) has a port that is not from 1 to 65535", wanted)
+            return nil
+        }
+        let advice =
+            if text.wholeMatch(of: #/[A-Za-z0-9.-]+:[0-9]{1,5}/#) != nil {
+                "did you mean http://\(shown(text))?"
+            } else if text.hasSuffix("/"), text.dropLast().wholeMatch(of: #/https?:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}/#) != nil {
+                "did you mean \(shown(String(text.dropLast())))?"
+            } else if text.hasPrefix("hdfs:") || text.hasPrefix("webhdfs:") {
+                "the NameNode's HTTP address, \(wanted)"
+            } else {
+                wanted
+            }
+        reading.trouble("\(shown(text)) is no address of a NameNode", advice)
+        return nil
+    }
+
+    // MARK: Defaults
+
+    private func defaults(_ reading: Reading) -> Fleet.Defaults {
+        var defaults = Fleet.Defaults()
+        guard let fields = reading.fields(["heartbeat", "suspicion", "reliability"]) else { return defaults }
+        if let given = fields["heartbeat"]?.duration(Self.heartbeat) { defaults.heartbeatSeconds = given }
+        if let suspicion = fields["suspicion"]?.fields(["suspect", "lost"]) {
+            if let given = suspicion["suspect"]?.number(zero: false, atMost: Self.mostSuspicion) { defaults.suspectPhi = given }
+            if let given = suspicion["lost"]?.number(zero: false, atMost: Self.mostSuspicion) { defaults.lostPhi = given }
+            if defaults.suspectPhi > defaults.lostPhi, let place = suspicion["suspect"] ?? suspicion["lost"] {
+                let suspect = suspicion["suspect"] == nil ? " (the default)" : ""
+                let lost = suspicion["lost"] == nil ? " (the default)" : ""
+                place.trouble(
+                    "a node would be lost at \(defaults.lostPhi)\(lost) before it is suspected at \(defaults.suspectPhi)\(suspect)", "swap them?")
+            }
+        }
+        if let reliability = fields["reliability"]?.fields(["mtbf", "weight"]) {
+            if let given = reliability["mtbf"]?.length() {
+                defaults.priorMTBFSeconds = given
+                if given <= defaults.heartbeatSeconds {
+                    reliability["mtbf"]?.trouble("of \(Quantity.text(given)) is not above the heartbeat of \(Quantity.text(defaults.heartbeatSeconds))")
+                }
+            }
+            if let given = reliability["weight"]?.number(zero: false, atMost: Self.mostWeight) { defaults.priorWeight = given }
+        }
+        return defaults
+    }
+}

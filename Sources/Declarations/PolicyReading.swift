@@ -1,0 +1,164 @@
+import Vocabulary
+
+/// The `spec` of a CheckpointPolicy.
+struct PolicyReading {
+    /// What the three names mean in a policy that does not say; in its currency.
+    static let defaultPreferences: [String: Prices] = [
+        "finish-sooner": Prices(timePerHour: 10, networkPerGiB: 0.01, storagePerGiBHour: 0.0001),
+        "balanced": Prices(timePerHour: 4, networkPerGiB: 0.5, storagePerGiBHour: 0.001),
+        "save-network": Prices(timePerHour: 1, networkPerGiB: 20, storagePerGiBHour: 0.01),
+    ]
+    /// More often than every second no guest can be saved.
+    static let interval = Seconds(1)...Quantity.longestDuration
+    static let replication = 1...16
+    static let keepLast = 1...1_000
+
+    let spec: Reading
+
+    func policy(name: String) -> CheckpointPolicy? {
+        let known = ["currency", "preferences", "mode", "interval", "compression", "replication", "retention", "rules"]
+        guard let fields = spec.fields(known) else { return nil }
+        let currency = fields.required("currency", "what the prices are in, for example EUR")?.currency()
+        let preferences = fields["preferences"].map(self.preferences) ?? [:]
+        let given = overrides(fields)
+        let settings = given.applied(to: CheckpointPolicy.Settings())
+        let base = CheckpointPolicy.Settings()
+        Self.tellContradictions(settings, fields, over: base, whose: "the default")
+        let rules = fields["rules"].map { self.rules($0, over: settings) } ?? []
+        guard let currency else { return nil }
+        return CheckpointPolicy(
+            name: name, currency: currency, preferences: Self.defaultPreferences.merging(preferences) { $1 }, settings: settings, rules: rules)
+    }
+
+    private func preferences(_ reading: Reading) -> [String: Prices] {
+        guard let fields = reading.fields([]) else { return [:] }
+        var prices: [String: Prices] = [:]
+        for (name, value) in fields.values {
+            if name.wholeMatch(of: #/[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?/#) == nil {
+                value.trouble("\(shown(name)) is no name", "a name has lower-case letters, digits and dashes, at most 40")
+            }
+            prices[name] = PricesReading.prices(value)
+        }
+        return prices
+    }
+
+    // MARK: Settings, the policy's own and its rules'
+
+    private func overrides(_ fields: Fields) -> CheckpointPolicy.Overrides {
+        var given = CheckpointPolicy.Overrides()
+        given.mode = fields["mode"].flatMap { $0.choice(CheckpointPolicy.Mode.allCases.map { ($0.rawValue, $0) }) }
+        if let interval = fields["interval"]?.fields(["strategy", "every", "floor", "ceiling"]) {
+            given.floorSeconds = interval["floor"].flatMap { $0.duration(Self.interval) }
+            given.ceilingSeconds = interval["ceiling"].flatMap { $0.duration(Self.interval) }
+            given.strategy = strategy(interval)
+        }
+        if let compression = fields["compression"]?.fields(["choice", "codecs"]) {
+            given.compression = compression["choice"].flatMap { $0.choice(CompressionChoice.allCases.map { ($0.rawValue, $0) }) }
+            given.codecs = compression["codecs"].flatMap(codecs)
+        }
+        given.replication = fields["replication"].flatMap { $0.whole(Self.replication) }
+        given.keepLast = fields["retention"]?.fields(["keepLast"])?.required("keepLast", "for example 3")?.whole(Self.keepLast)
+        return given
+    }
+
+    private func strategy(_ interval: Fields) -> IntervalStrategy? {
+        let names = ["adaptive", "exact", "daly", "young", "fixed", "never"]
+        let name = interval["strategy"].flatMap { $0.choice(names.map { ($0, $0) }) }
+        let every = interval["every"].flatMap { $0.duration(Self.interval) }
+        let isMisspelt = interval.meant.contains("strategy")
+        if let reading = interval["every"], name != "fixed", name != "never", !isMisspelt, interval["strategy"] == nil || name != nil {
+            reading.trouble("is for the strategy fixed, and the strategy is \(name ?? "not given")", "write strategy: fixed, or leave every out")
+        }
+        switch name {
+        case "adaptive": return .adaptive
+        case "exact": return .exact
+        case "daly": return .daly
+        case "young": return .young
+        case "fixed":
+            if interval["every"] == nil, !interval.meant.contains("every") {
+                interval["strategy"]?.trouble("fixed needs every", "for example {strategy: fixed, every: 10m}")
+            }
+            return every.map(IntervalStrategy.fixed)
+        case "never":
+            for key in ["every", "floor", "ceiling"] {
+                interval[key]?.trouble("means nothing when the strategy is never", "leave it out")
+            }
+            return .never
+        default: return nil
+        }
+    }
+
+    private func codecs(_ reading: Reading) -> [Codec]? {
+        guard let items = reading.items("codecs that may be used, best liked first: [zstd, gzip, none]") else { return nil }
+        var names = UniqueNames()
+        return items.compactMap { item in
+            let codec = item.choice([Codec.zstd, .gzip, .none].map { ($0.rawValue, $0) })
+            if let codec { names.use(codec.rawValue, at: item) }
+            return codec
+        }
+    }
+
+    /// What cannot hold at once in `settings`, which are those of `fields` over `base`. What `fields` does not touch is not told again.
+    private static func tellContradictions(_ settings: CheckpointPolicy.Settings, _ fields: Fields, over base: CheckpointPolicy.Settings, whose: String) {
+        let interval = fields["interval"]?.quietly
+        let floor = interval?["floor"]
+        let ceiling = interval?["ceiling"]
+        let floorText = Quantity.text(settings.floorSeconds) + (floor == nil ? " (\(whose))" : "")
+        let ceilingText = Quantity.text(settings.ceilingSeconds) + (ceiling == nil ? " (\(whose))" : "")
+        if settings.floorSeconds > settings.ceilingSeconds {
+            if let floor {
+                floor.trouble("of \(floorText) is above the ceiling of \(ceilingText)", "swap them?")
+            } else {
+                ceiling?.trouble("of \(ceilingText) is below the floor of \(floorText)", "give a floor as well")
+            }
+        } else if case .fixed(let every) = settings.strategy, let reading = interval?["every"] ?? floor ?? ceiling {
+            if every < settings.floorSeconds {
+                reading.trouble("every \(Quantity.text(every)) is below the floor of \(floorText)", "lower the floor, or checkpoint less often")
+            }
+            if every > settings.ceilingSeconds {
+                reading.trouble("every \(Quantity.text(every)) is above the ceiling of \(ceilingText)", "raise the ceiling, or checkpoint more often")
+            }
+        }
+        guard let compression = fields["compression"]?.quietly, let place = compression["choice"] ?? compression["codecs"] else { return }
+        if settings.compression == .always, !settings.codecs.contains(where: { $0 != .none }) {
+            place.trouble("always compressing contradicts codecs that only have none", "add zstd or gzip")
+        }
+        if settings.compression == .never, compression["codecs"] != nil, !settings.codecs.contains(.none) {
+            place.trouble("never compressing contradicts codecs without none", "add none, or leave the codecs out")
+        }
+    }
+
+    // MARK: Rules
+
+    private func rules(_ reading: Reading, over settings: CheckpointPolicy.Settings) -> [CheckpointPolicy.Rule] {
+        var names = UniqueNames()
+        return (reading.items("rules are {name, when, set}") ?? []).compactMap { item in
+            guard let fields = item.fields(["name", "when", "set"]) else { return nil }
+            let name = fields.required("name")?.name()
+            if let name, let reading = fields["name"] { names.use(name, at: reading) }
+            let when = fields.required("when", "labels, probabilityMetBelow, mtbfBelow or checkpointAbove").flatMap(condition)
+            let set = fields.required("set", "what the rule changes").flatMap { self.set($0, over: settings) }
+            guard let name, let when, let set else { return nil }
+            return CheckpointPolicy.Rule(name: name, when: when, set: set)
+        }
+    }
+
+    private func condition(_ reading: Reading) -> CheckpointPolicy.Condition? {
+        guard let fields = reading.fields(["labels", "probabilityMetBelow", "mtbfBelow", "checkpointAbove"]) else { return nil }
+        if fields.values.isEmpty, fields.meant.isEmpty { reading.trouble("has no condition: the rule would always apply", "put it into the policy itself") }
+        let labels = fields["labels"].map { $0.texts() ?? [:] }
+        if let labels, labels.isEmpty, fields.values.count == 1 { fields["labels"]?.trouble("has no labels to compare with") }
+        return CheckpointPolicy.Condition(
+            labels: labels ?? [:], probabilityMetBelow: fields["probabilityMetBelow"].flatMap { $0.share() }.map { Probability($0) },
+            mtbfBelowSeconds: fields["mtbfBelow"].flatMap { $0.length() },
+            checkpointAboveBytes: fields["checkpointAbove"].flatMap { $0.size(ByteCount(1_024)...Quantity.largestSize) })
+    }
+
+    private func set(_ reading: Reading, over settings: CheckpointPolicy.Settings) -> CheckpointPolicy.Overrides? {
+        guard let fields = reading.fields(["mode", "interval", "compression", "replication", "retention"]) else { return nil }
+        if fields.values.isEmpty, fields.meant.isEmpty { reading.trouble("changes nothing", "give mode, interval, compression, replication or retention") }
+        let overrides = overrides(fields)
+        Self.tellContradictions(overrides.applied(to: settings), fields, over: settings, whose: "the policy's")
+        return overrides
+    }
+}

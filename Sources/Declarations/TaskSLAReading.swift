@@ -1,0 +1,158 @@
+import Vocabulary
+
+/// The `spec` of a TaskSLA.
+struct TaskSLAReading {
+    /// A Linux kernel with its ramdisk unpacked does not come up in less.
+    static let memory = ByteCount.mebibytes(32)...ByteCount.gibibytes(16 << 10)
+    /// The disk images' own limits, and ext4's block.
+    static let delta = ByteCount.mebibytes(16)...ByteCount.gibibytes(16 << 10)
+    static let deltaBlock = ByteCount(4_096)
+    /// x86 Linux cuts its command line at 2048 bytes, some of which are ours. Source: COMMAND_LINE_SIZE, arch/x86/include/asm/setup.h.
+    static let longestCommand = 1_900
+    /// A failure has to be noticed, by several missed heartbeats, and a guest restored.
+    static let recovery = Seconds(5)...Quantity.longestDuration
+    static let lostWork = Seconds(1)...Quantity.longestDuration
+    /// More money than anybody owes for one task; sums of it stay exact.
+    static let mostMoney = 1e9
+    static let defaultConfidence = 0.95
+
+    let spec: Reading
+
+    func taskSLA(name: String, labels: [String: String]) -> TaskSLA? {
+        guard let fields = spec.fields(["task", "progress", "deadline", "limits", "penalty", "preference", "policy"]) else { return nil }
+        let taskReading = fields.required("task", "what to run: image, memory, delta, run, work")
+        let task = taskReading.flatMap(self.task)
+        let progress = fields.required("progress", "write cpu-time, or {console: {pattern: …, result: …}}").flatMap(self.progress)
+        let deadline = fields["deadline"].flatMap { self.deadline($0, work: task?.workSeconds) }
+        let limits = fields["limits"].map { self.limits($0, work: task?.workSeconds) }
+        let penalty = fields["penalty"].flatMap(self.penalty)
+        if let reading = fields["penalty"], fields["deadline"] == nil, !fields.meant.contains("deadline") {
+            reading.trouble("is owed for lateness, and there is no deadline", "declare spec.deadline, or leave the penalty out")
+        }
+        let preference = fields["preference"].flatMap(self.preference)
+        let policy = fields["policy"].flatMap { $0.name() }
+        guard let task, let progress else { return nil }
+        return TaskSLA(
+            name: name, labels: labels, task: task, progress: progress, deadline: deadline, limits: limits ?? Limits(), penalty: penalty,
+            preference: preference ?? .named("balanced"), policy: policy ?? "default")
+    }
+
+    // MARK: What to run
+
+    private func task(_ reading: Reading) -> TaskSpec? {
+        guard let fields = reading.fields(["image", "base", "kernel", "ramdisk", "memory", "cpus", "delta", "run", "work"]) else { return nil }
+        let files = ["image", "base", "kernel", "ramdisk"]
+        let paths = Dictionary(uniqueKeysWithValues: files.map { name in (name, fields[name].flatMap { $0.path("a path of the image or file") }) })
+        if !files.contains(where: { fields[$0] != nil || fields.meant.contains($0) }) {
+            reading.trouble("has nothing to boot", "give an image, or base, kernel and ramdisk")
+        } else if fields["image"] == nil, !fields.meant.contains("image") {
+            let missing = files.dropFirst().filter { fields[$0] == nil && !fields.meant.contains($0) }
+            if !missing.isEmpty {
+                reading.trouble("has no image, and no \(missing.joined(separator: ", no ")) to do without", "give an image, or base, kernel and ramdisk")
+            }
+        }
+        let memory = fields.required("memory", "for example 256MiB")?.size(Self.memory)
+        let cpus = fields["cpus"].flatMap { $0.whole(1...256) }
+        let delta = fields.required("delta", "for example 1GiB")?.size(Self.delta)
+        if let delta, delta.rawValue % Self.deltaBlock.rawValue != 0 {
+            fields["delta"]?.trouble("must be a multiple of \(Quantity.text(Self.deltaBlock)), and is \(Quantity.text(delta))")
+        }
+        let run = fields.required("run", "the command line that the guest runs")?.text(atMost: Self.longestCommand, "the command line that the guest runs")
+        let work = fields.required("work", "the time that the whole task needs, undisturbed")?.length()
+        guard let memory, let delta, let run, let work else { return nil }
+        return TaskSpec(
+            image: paths["image"] ?? nil, base: paths["base"] ?? nil, kernel: paths["kernel"] ?? nil, ramdisk: paths["ramdisk"] ?? nil,
+            memoryBytes: memory, virtualCPUs: cpus ?? 1, deltaBytes: delta, run: run, workSeconds: work)
+    }
+
+    private func progress(_ reading: Reading) -> ProgressSource? {
+        if reading.isScalar {
+            switch reading.choice([("cpu-time", "cpu-time"), ("console", "console")]) {
+            case "cpu-time": return .cpuTime
+            case "console": reading.trouble("console needs its patterns", "write {console: {pattern: …, result: …}}")
+            default: break
+            }
+            return nil
+        }
+        guard let console = reading.fields(["console"])?.required("console")?.fields(["pattern", "result", "failure"]) else { return nil }
+        let progress = #"'PROGRESS (\d+)/(\d+)'"#
+        let finished = #"'RESULT (\w+)'"#
+        let pattern = console.required("pattern", "for example \(progress)")?.pattern(captures: 1...2, example: progress)
+        let result = console.required("result", "for example \(finished)")?.pattern(captures: 1...1, example: finished)
+        let failure = console["failure"].flatMap { $0.pattern(captures: 0...1, example: "'FAILED (.*)'") }
+        guard let pattern, let result else { return nil }
+        return .console(pattern: pattern, result: result, failure: failure)
+    }
+
+    // MARK: What is promised
+
+    private func deadline(_ reading: Reading, work: Seconds?) -> Deadline? {
+        guard let fields = reading.fields(["at", "within", "confidence"]) else { return nil }
+        let at = fields["at"].flatMap { $0.moment() }
+        let within = fields["within"].flatMap { $0.length() }
+        switch (fields["at"], fields["within"]) {
+        case (.some, let second?): second.trouble("contradicts at: a deadline is a moment or a time from submission", "leave one of them out")
+        case (nil, nil):
+            if fields.meant.isDisjoint(with: ["at", "within"]) {
+                reading.trouble("has neither at nor within", "for example {within: 2h} or {at: 2027-01-31T18:00:00Z}")
+            }
+        default: break
+        }
+        if let within, let work, within <= work {
+            fields["within"]?.trouble(
+                "cannot be met: the work alone needs \(Quantity.text(work)), undisturbed",
+                "more than that, with room for boot, checkpoints and failures")
+        }
+        let confidence = fields["confidence"].flatMap { $0.share() }
+        if confidence == 1 {
+            fields["confidence"]?.trouble("of 1 cannot be promised: failures are random", "at most 0.999999; 0.95 and 0.99 are usual")
+        }
+        guard let moment = at.map(Deadline.Moment.at) ?? within.map(Deadline.Moment.within) else { return nil }
+        return Deadline(moment: moment, confidence: Probability(confidence ?? Self.defaultConfidence))
+    }
+
+    private func limits(_ reading: Reading, work: Seconds?) -> Limits {
+        guard let fields = reading.fields(["lostWork", "recovery", "stopped"]) else { return Limits() }
+        if fields.values.isEmpty, fields.meant.isEmpty { reading.trouble("has no limit in it", "leave it out, or give lostWork, recovery or stopped") }
+        let lostWork = fields["lostWork"].flatMap { $0.duration(Self.lostWork) }
+        if let lostWork, let work, lostWork >= work {
+            fields["lostWork"]?.warning("never binds: the whole work is \(Quantity.text(work))", "leave it out")
+        }
+        let stopped = fields["stopped"].flatMap { $0.share() }
+        if stopped == 1 { fields["stopped"]?.warning("never binds: a guest cannot stand still for more than all of the time", "leave it out") }
+        return Limits(lostWorkSeconds: lostWork, recoverySeconds: fields["recovery"].flatMap { $0.duration(Self.recovery) }, stoppedShare: stopped)
+    }
+
+    private func penalty(_ reading: Reading) -> Penalty? {
+        guard let fields = reading.fields(["amount", "per", "cap", "currency"]) else { return nil }
+        let amount = fields.required("amount")?.number(zero: false, atMost: Self.mostMoney)
+        let per = fields.required("per", "the lateness that one amount is owed for, for example 1h")?.length()
+        let cap = fields["cap"].flatMap { $0.number(zero: false, atMost: Self.mostMoney) }
+        let currency = fields.required("currency", "three capital letters, for example EUR")?.currency()
+        guard let amount, let per, let currency else { return nil }
+        return Penalty(amount: Money(amount, currency), perSeconds: per, cap: cap.map { Money($0, currency) })
+    }
+
+    private func preference(_ reading: Reading) -> Preference? {
+        if reading.isScalar { return reading.name().map(Preference.named) }
+        return PricesReading.prices(reading).map(Preference.prices)
+    }
+}
+
+/// Prices: the owner's exchange rates.
+enum PricesReading {
+    static let mostMoney = 1e9
+
+    static func prices(_ reading: Reading) -> Prices? {
+        guard let fields = reading.fields(["timePerHour", "networkPerGiB", "storagePerGiBHour"]) else { return nil }
+        let time = fields.required("timePerHour")?.number(zero: true, atMost: mostMoney)
+        let network = fields.required("networkPerGiB")?.number(zero: true, atMost: mostMoney)
+        let storage = fields.required("storagePerGiBHour")?.number(zero: true, atMost: mostMoney)
+        guard let time, let network, let storage else { return nil }
+        guard time > 0 || network > 0 || storage > 0 else {
+            reading.trouble("has all prices zero: nothing would be better than anything else", "give timePerHour a price")
+            return nil
+        }
+        return Prices(timePerHour: time, networkPerGiB: network, storagePerGiBHour: storage)
+    }
+}

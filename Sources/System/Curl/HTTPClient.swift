@@ -130,8 +130,9 @@ package struct HTTPClient: Sendable {
     private func setUp(_ curl: UnsafeMutableRawPointer, _ request: HTTPRequest, _ answer: Answer, _ headers: UnsafeMutablePointer<curl_slist>?) {
         cairn_curl_set_string(curl, CURLOPT_URL, request.url)
         cairn_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
-        // What is on this machine is not asked for through a proxy, whatever the environment says.
-        cairn_curl_set_string(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1")
+        // No proxy, whatever the environment says (http_proxy): nodes, managers and stores are each other's neighbours, and a proxy that a machine has
+        // for the outside world would get every checkpoint to carry, could not reach names of the inside, and cuts what lasts.
+        cairn_curl_set_string(curl, CURLOPT_PROXY, "")
         cairn_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, connectSeconds)
         cairn_curl_set_long(curl, CURLOPT_TIMEOUT, request.timeoutSeconds)
         // Less than a kilobyte a second for a quarter of a minute: it hangs.

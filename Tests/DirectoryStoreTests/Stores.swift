@@ -1,0 +1,88 @@
+import DirectoryStore
+import Foundation
+import Ports
+import Synchronization
+import Testing
+import Vocabulary
+import WebHDFSStore
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The HDFS that `scripts/lab hdfs run -- swift test` gives: its NameNode, and the lab's directory.
+enum Lab {
+    static let nameNode = ProcessInfo.processInfo.environment["CAIRN_HDFS"]
+    static let directory = ProcessInfo.processInfo.environment["CAIRN_HDFS_DIR"] ?? ""
+    static var isThere: Bool { nameNode != nil }
+    static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("scripts/lab").path
+
+    /// A store at a root of its own.
+    static func store(_ nameNodes: [String]? = nil, root: String, patience: Duration = .seconds(60)) throws -> WebHDFSStore {
+        let addresses = try nameNodes ?? [#require(nameNode)]
+        return try WebHDFSStore(nameNodes: addresses, root: root, user: "cairn", random: Seeded(UInt64.random(in: .min ... .max)), patience: patience)
+    }
+
+    static func freshRoot() -> String { "/tests/" + UUID().uuidString }
+}
+
+/// Splitmix64. Source: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014.
+final class Seeded: RandomSource {
+    private let state: Mutex<UInt64>
+    init(_ seed: UInt64) { state = Mutex(seed) }
+    func next() -> UInt64 {
+        var z = state.withLock { state in
+            state &+= 0x9E37_79B9_7F4A_7C15
+            return state
+        }
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+/// The stores that must behave alike.
+enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case directory, webHDFS
+    /// HDFS only where there is one.
+    static let present = allCases.filter { $0 != .webHDFS || Lab.isThere }
+    var testDescription: String { rawValue }
+
+    /// Runs `body` with an empty store, which is removed afterwards.
+    func withStore(_ body: (any CheckpointStore) async throws -> Void) async throws {
+        switch self {
+        case .directory:
+            let root = NSTemporaryDirectory() + "/cairn-store-" + UUID().uuidString
+            defer {
+                do { try FileManager.default.removeItem(atPath: root) } catch { Issue.record("\(root) stays: \(error)") }
+            }
+            try await body(try DirectoryStore(root: root, random: Seeded(UInt64.random(in: .min ... .max))))
+        case .webHDFS:
+            let root = Lab.freshRoot()
+            try await body(try Lab.store(root: root))
+            try await Lab.store(root: "/tests").remove(String(root.dropFirst("/tests/".count)))
+        }
+    }
+}
+
+/// Bytes that repeat late, other ones for another seed.
+func content(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    let random = Seeded(seed)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + 8)
+    while bytes.count < count { withUnsafeBytes(of: random.next()) { bytes.append(contentsOf: $0) } }
+    bytes.removeLast(bytes.count - count)
+    return bytes
+}
+
+/// The error that `body` throws; an issue when it throws none.
+func thrown<Value>(_ body: () async throws(StoreError) -> Value) async -> StoreError? {
+    do throws(StoreError) {
+        let value = try await body()
+        Issue.record("no error, but \(value)")
+        return nil
+    } catch { return error }
+}
+
+func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

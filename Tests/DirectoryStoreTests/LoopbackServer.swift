@@ -1,0 +1,116 @@
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A web server on loopback that does what a test tells it, breaking off included. A thread a connection, one request each.
+final class LoopbackServer: Sendable {
+    let port: Int
+    var address: String { "http://127.0.0.1:\(port)" }
+    private let listener: Int32
+
+    init(_ handle: @escaping @Sendable (Exchange) -> Void) throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &name) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(listener, address, length) == 0 && listen(listener, 64) == 0 && getsockname(listener, address, &length) == 0
+            }
+        }
+        guard isBound else { throw POSIXError(.EADDRINUSE) }
+        self.listener = listener
+        port = Int(UInt16(bigEndian: name.sin_port))
+        Thread.detachNewThread {
+            while true {
+                let connection = accept(listener, nil, nil)
+                guard connection >= 0 else { return }
+                Thread.detachNewThread {
+                    if let exchange = Exchange(connection) { handle(exchange) }
+                    close(connection)
+                }
+            }
+        }
+    }
+
+    /// From here on nothing listens.
+    func stop() {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+    deinit { stop() }
+}
+
+/// One request, and the connection that it came by.
+final class Exchange {
+    let connection: Int32
+    let method: String
+    /// Path and query as they came.
+    let target: String
+    let head: String
+    /// What came of the body with the head.
+    private var early: [UInt8]
+
+    init?(_ connection: Int32) {
+        self.connection = connection
+        var bytes: [UInt8] = []
+        var end: Int?
+        while end == nil {
+            guard let more = Self.receive(connection), !more.isEmpty else { return nil }
+            bytes += more
+            end = bytes.indices.first { bytes[$0...].starts(with: [13, 10, 13, 10]) }
+        }
+        head = String(decoding: bytes[..<end!], as: UTF8.self)
+        early = Array(bytes[(end! + 4)...])
+        let words = head.prefix { $0 != "\r\n" && $0 != "\r" }.split(separator: " ")
+        guard words.count == 3 else { return nil }
+        method = String(words[0])
+        target = String(words[1])
+    }
+
+    var path: String { String(target.prefix { $0 != "?" }) }
+    func parameter(_ name: String) -> String? {
+        target.drop { $0 != "?" }.dropFirst().split(separator: "&").first { $0.hasPrefix(name + "=") }
+            .flatMap { String($0.dropFirst(name.count + 1)).removingPercentEncoding }
+    }
+    var bodyLength: Int {
+        head.split(whereSeparator: \.isNewline).first { $0.lowercased().hasPrefix("content-length:") }
+            .flatMap { Int($0.drop { $0 != ":" }.dropFirst().trimmingCharacters(in: .whitespaces)) } ?? 0
+    }
+
+    /// Of the body, this many bytes, or as many as come.
+    func body(atMost limit: Int = .max) -> [UInt8] {
+        let wanted = min(limit, bodyLength)
+        while early.count < wanted, let more = Self.receive(connection), !more.isEmpty { early += more }
+        return Array(early.prefix(wanted))
+    }
+
+    /// - Parameter sent: bytes of the body that are sent before the connection is cut; nil: all.
+    func answer(_ status: Int, headers: [String] = [], _ body: [UInt8] = [], sending sent: Int? = nil) {
+        let head = (["HTTP/1.1 \(status) Said", "Content-Length: \(body.count)", "Connection: close"] + headers + ["", ""]).joined(separator: "\r\n")
+        Self.send(connection, Array(head.utf8) + body.prefix(sent ?? body.count))
+    }
+    func answer(_ status: Int, json: String) { answer(status, headers: ["Content-Type: application/json"], Array(json.utf8)) }
+    func refuse(_ status: Int, _ exception: String, _ message: String = "so it is") {
+        answer(status, json: #"{"RemoteException":{"exception":"\#(exception)","javaClassName":"x.\#(exception)","message":"\#(message)"}}"#)
+    }
+
+    static func send(_ connection: Int32, _ bytes: [UInt8]) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.send(connection, $0.baseAddress! + done, $0.count - done, Int32(MSG_NOSIGNAL)) }
+            guard count > 0 else { return }
+            done += count
+        }
+    }
+    /// nil: it broke; empty: it ended.
+    static func receive(_ connection: Int32) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(connection, &buffer, buffer.count, 0)
+        return count < 0 ? nil : Array(buffer.prefix(count))
+    }
+}

@@ -44,6 +44,11 @@ hdfs_main() {
     start-datanode) hdfs_require_up; hdfs_start_datanode "$(hdfs_which "${words[@]}")" ;;
     stop-namenode) hdfs_require_up; end_process "$directory/nn.pid" 10 ;;
     start-namenode) hdfs_require_up; hdfs_start nn NameNode; hdfs_wait 30 hdfs_is_ready 1 ;;
+    admin)
+      hdfs_require_up
+      ((${#program_words[@]})) || fail 2 "admin wants -- and words for dfsadmin"
+      hdfs_java_run nn org.apache.hadoop.hdfs.tools.DFSAdmin "${program_words[@]}"
+      ;;
     *) usage >&2; fail 2 "unknown command: $command" ;;
   esac
 }

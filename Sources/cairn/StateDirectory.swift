@@ -68,11 +68,15 @@ struct StateDirectory {
         do { answer = try await HTTPClient().postJSON(address + path, Array(body.utf8)) } catch {
             throw Failure.cannotTry("the manager at \(address) does not answer: \(error)")
         }
-        struct Refusal: Decodable { let errors: [String] }
-        guard answer.status == 200 else {
-            let reasons = try? JSONDecoder().decode(Refusal.self, from: Data(answer.body)).errors
-            throw Failure(message: (reasons ?? ["the manager answers with status \(answer.status)"]).joined(separator: "\n"), status: 1)
-        }
+        guard answer.status == 200 else { throw Self.refusal(answer.status, answer.body) }
         return try JSONDecoder().decode(Answer.self, from: Data(answer.body))
+    }
+
+    /// The manager's reasons; what answers in another form is no manager, and is quoted.
+    private static func refusal(_ status: Int, _ body: [UInt8]) -> Failure {
+        struct Refusal: Decodable { let errors: [String] }
+        do { return Failure(message: try JSONDecoder().decode(Refusal.self, from: Data(body)).errors.joined(separator: "\n"), status: 1) } catch {
+            return .notDone("it answers with status \(status): \(String(decoding: body.prefix(500), as: UTF8.self))")
+        }
     }
 }

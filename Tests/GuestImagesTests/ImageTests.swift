@@ -30,7 +30,7 @@ import Vocabulary
         let third = try ImageBuilder().build(recipe)
         #expect(third.manifest.deltaSizeBytes == .mebibytes(32))
         #expect(third.manifest.base == first.manifest.base)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: BuiltImage.folder).filter { $0.contains(".making-") } == [])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: BuiltImage.folder).filter { $0.hasPrefix(".again.making-") } == [])
     }
 
     @Test("A build that fails leaves the older image as it was, and no rubbish")

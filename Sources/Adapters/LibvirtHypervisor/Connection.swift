@@ -41,8 +41,8 @@ final class Connection: @unchecked Sendable {
         var address = uri
         if uri == "qemu:///embed" {
             // The monitor's socket is below it, and a socket's path holds 107 bytes. Source: unix(7).
-            guard root.hasPrefix("/"), root.utf8.count <= 60 else {
-                throw .cannotConnect(uri: uri, detail: "its directory \(root) must be absolute and at most 60 characters long: choose a shorter one")
+            guard root.hasPrefix("/"), root.utf8.count <= 50 else {
+                throw .cannotConnect(uri: uri, detail: "its directory \(root) must be absolute and at most 50 characters long: choose a shorter one")
             }
             _ = cairn_reap_detached_qemu()
             try configure(root)

@@ -76,7 +76,7 @@ struct TaskCommand: AsyncParsableCommand {
                 for wanted in tasks where known.tasks[TaskID(wanted)] == nil { throw Failure.notDone("no task \(wanted)") }
                 let summaries = followed.map { TaskSummary($0) }.sorted { $0.task < $1.task }
                 if json { try printJSON(summaries) } else { for summary in summaries where summary.endedAt == nil { print(summary.line) } }
-                fflush(stdout)
+                fflush(nil)
                 if followed.allSatisfy({ $0.state.isFinal }) {
                     let bad = followed.filter { if case .finished = $0.state { false } else { true } }
                     if !bad.isEmpty { throw ExitCode(1) }

@@ -1,0 +1,65 @@
+import Autonomics
+import CheckpointEngine
+import DirectoryStore
+import DiskImages
+import Fencing
+import Foundation
+import LibvirtHypervisor
+import Ports
+import SQLiteLedger
+import Vocabulary
+import WebHDFSStore
+
+/// Puts the adapters together: the only place that names them.
+enum Composition {
+    static func store(_ location: StoreLocation) throws -> any CheckpointStore {
+        do throws(StoreError) {
+            switch location {
+            case .directory(let path): return try DirectoryStore(root: path, random: SystemRandom())
+            case .webHDFS(let nameNodes, let root, let user):
+                return try WebHDFSStore(nameNodes: nameNodes, root: root, user: user, random: SystemRandom())
+            }
+        } catch { throw Failure.cannotTry("\(error)") }
+    }
+
+    static func hypervisor(uri: String, work: String, images: String) throws -> LibvirtHypervisor {
+        do throws(HypervisorError) {
+            return try LibvirtHypervisor(uri: uri, root: work + "/libvirt", probeKernel: anyKernel(in: images))
+        } catch { throw Failure.cannotTry("\(error)") }
+    }
+
+    /// An image's kernel, to find out with whether KVM works here.
+    private static func anyKernel(in images: String) -> String? {
+        guard let names = FileManager.default.enumerator(atPath: images) else { return nil }
+        for case let name as String in names where name.hasSuffix("vmlinuz") { return images + "/" + name }
+        return nil
+    }
+
+    static func agent(_ node: NodeID, fleet: Fleet, options: AgentOptions, link: any ManagerLink) throws -> NodeAgent {
+        guard let declared = fleet.nodes.first(where: { $0.id == node }) else {
+            throw Failure.cannotTry("the fleet \(fleet.name) has no node \(node); it has \(fleet.nodes.map(\.id.rawValue).joined(separator: ", "))")
+        }
+        let work = absolute(options.work)
+        do { try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true) } catch {
+            throw Failure.cannotTry("cannot make \(work): \(error.localizedDescription)")
+        }
+        let log = Logbook(name: "agent \(node)")
+        let store = try store(fleet.store)
+        let hypervisor = try hypervisor(uri: declared.hypervisor, work: work, images: fleet.imagesDirectory)
+        let journal: SQLiteJournal
+        do throws(LedgerError) {
+            journal = try SQLiteJournal.open(path: work + "/journal.db", node: node, newName: Incarnation(UUID().uuidString))
+        } catch { throw Failure.cannotTry("\(error)") }
+        let engine = CheckpointEngine(
+            configuration: .init(
+                node: node, work: work, images: fleet.imagesDirectory, parallel: options.parallel, version: Release.version),
+            store: store, hypervisor: hypervisor, disks: QemuDisks(templates: work + "/templates"), time: SystemTime())
+        guard let process = ProcessTable.identity(of: getpid()) else { throw Failure.cannotTry("/proc does not say when this process began") }
+        log.say("node \(node), hypervisor \(declared.hypervisor), work in \(work), store \(store.properties.location)")
+        return NodeAgent(
+            configuration: .init(
+                node: node, incarnation: Incarnation(UUID().uuidString), process: process, heartbeat: fleet.defaults.heartbeatSeconds,
+                sampleInterval: Seconds(options.sampleInterval)),
+            link: link, engine: engine, hypervisor: hypervisor, journal: journal, time: SystemTime(), log: { log.say($0) })
+    }
+}

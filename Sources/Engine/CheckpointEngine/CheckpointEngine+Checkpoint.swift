@@ -61,8 +61,8 @@ extension CheckpointEngine {
     }
 
     private func capture(_ id: CheckpointID, progress: Double?, _ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
-        // An earlier capture that never came to its commit.
-        if let old = state.capture { try directory.discard(directory.memory(old.checkpoint)) }
+        // Earlier captures that never came to their commit, and those that nobody heard the end of.
+        try directory.discardMemories()
         state.capture = nil
         guard let active = state.layers.last else { throw .local(path: directory.path, detail: "there are no layers") }
         let next = Self.nextLayer(state)

@@ -92,9 +92,38 @@ package struct CheckpointEngine: Sendable {
         state.layers = [.init(file: first)]
         try directory.save(state)
         let description = description(state, directory)
-        try await hypervising { () throws(HypervisorError) in try await hypervisor.start(description) }
-        state.isRunning = true
-        try directory.save(state)
+        try await bringUp(&state, in: directory) { () throws(HypervisorError) in try await hypervisor.start(description) }
+    }
+
+    /// A guest that did not come up for certain is ended: nobody would know of it.
+    private func bringUp(
+        _ state: inout LocalState, in directory: TaskDirectory, _ start: () async throws(HypervisorError) -> Void
+    ) async throws(EngineError) {
+        do throws(EngineError) {
+            try await hypervising(start)
+            state.isRunning = true
+            try directory.save(state)
+        } catch {
+            let domain = Self.domain(of: directory.task)
+            do throws(HypervisorError) { try await hypervisor.destroy(domain) } catch let second {
+                throw .hypervisor(.failed(operation: "ending what did not come up (\(error))", name: domain, code: 0, detail: "\(second)"))
+            }
+            throw error
+        }
+    }
+
+    /// Ends what an earlier process began here and did not bring to its end; to be called while nothing is under way.
+    package func clearUnfinished() async throws(EngineError) {
+        let all = try TaskDirectory.all(work: configuration.work)
+        var running: Set<TaskID> = []
+        var unfinished: [TaskDirectory] = []
+        for directory in all { if try directory.load()?.isRunning == true { running.insert(directory.task) } else { unfinished.append(directory) } }
+        for directory in unfinished {
+            if !running.contains(directory.task) {
+                try await hypervising { () throws(HypervisorError) in try await hypervisor.destroy(Self.domain(of: directory.task)) }
+            }
+            try directory.removeAll()
+        }
     }
 
     /// Ends a task's guest here and forgets what is local of it. What is in the store stays.
@@ -187,11 +216,9 @@ package struct CheckpointEngine: Sendable {
         try directory.save(state)
         let fetched = time.now()
         let description = description(state, directory)
-        try await hypervising { () throws(HypervisorError) in
+        try await bringUp(&state, in: directory) { () throws(HypervisorError) in
             try await hypervisor.restore(memoryPath: memory, definition: manifest.definition, as: description)
         }
-        state.isRunning = true
-        try directory.save(state)
         try directory.discard(memory)
         return try remember(
             ResumeRecord(

@@ -91,6 +91,12 @@ struct TaskDirectory: Sendable {
         do { try FileManager.default.removeItem(atPath: file) } catch { throw .local(path: file, detail: error.localizedDescription) }
     }
 
+    func discardMemories() throws(EngineError) {
+        let names: [String]
+        do { names = try FileManager.default.contentsOfDirectory(atPath: path) } catch { throw .local(path: path, detail: error.localizedDescription) }
+        for name in names where name.hasPrefix("memory-") { try discard(path + "/" + name) }
+    }
+
     func removeAll() throws(EngineError) { try discard(path) }
 
     /// Every life of every task here.

@@ -55,22 +55,25 @@ package final class Faults: Sendable {
     func around<Value, Failure: Error>(
         _ name: String, _ failure: Failure, _ body: () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
-        let moment = strike(name)
+        let (moment, isLast) = strike(name)
         if moment == .before { throw failure }
-        let value = try await body()
+        let outcome: Result<Value, Failure>
+        do throws(Failure) { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+        if isLast { die() }
         // It may have died while the call was on its way.
         if moment == .after || isDead { throw failure }
-        return value
+        return try outcome.get()
     }
 
-    private func strike(_ name: String) -> Moment? {
+    /// - Returns: when the fault strikes, and whether the process dies of it after the call.
+    private func strike(_ name: String) -> (moment: Moment?, isLast: Bool) {
         state.withLock { state in
             state.calls += 1
             state.names.append(name)
-            if state.isDead { return .before }
+            if state.isDead { return (.before, false) }
             if let crash = state.crash, crash.call == state.calls {
-                state.isDead = true
-                return crash.moment
+                state.isDead = crash.moment == .before
+                return (crash.moment, crash.moment == .after)
             }
             for index in state.planned.indices where name.hasPrefix(state.planned[index].prefix) && state.planned[index].times > 0 {
                 if state.planned[index].skipping > 0 {
@@ -78,12 +81,12 @@ package final class Faults: Sendable {
                     continue
                 }
                 state.planned[index].times -= 1
-                return state.planned[index].moment
+                return (state.planned[index].moment, false)
             }
             if let random = state.random, name.hasPrefix(random.matching), random.source.happens(random.probability) {
-                return random.source.happens(0.5) ? .before : .after
+                return (random.source.happens(0.5) ? .before : .after, false)
             }
-            return nil
+            return (nil, false)
         }
     }
 }

@@ -12,12 +12,20 @@ struct SpeedTests {
             task: TaskID("t"), epoch: .first, node: NodeID("a"), at: Timestamp(at), fraction: fraction, cpuSeconds: .zero, blockWrittenBytes: .zero)
     }
 
-    @Test("work done for each second that passes")
+    @Test("work done for each second that passes, weighed against what was declared")
     func steady() {
-        // 1 % of 200 s of work every 4 s: 2 s of work in 4 s.
+        // 1 % of 200 s of work every 4 s: 2 s of work in 4 s. Seen for 36 s: uncertain by 4/36, precision 81; the declaration's is 16.
         let speed = TaskAssessment.speed((0..<10).map { sample(Double($0) * 4, Double($0) * 0.01) }, work: Seconds(200))
-        #expect(abs(speed.mean - 0.5) < 1e-9)
+        #expect(abs(speed.mean - (81 * 0.5 + 16) / 97) < 1e-9)
+        #expect(abs(speed.standardError - 1 / 97.0.squareRoot()) < 1e-9)
         #expect(speed.observations == 10)
+    }
+
+    @Test("a guest that boots for some seconds is not taken for slow")
+    func boots() {
+        // Six seconds without progress: precision (6/4)² = 2.25 against 16.
+        let speed = TaskAssessment.speed((0..<4).map { sample(Double($0) * 2, 0) }, work: Seconds(90))
+        #expect(abs(speed.mean - (2.25 * 0.01 + 16) / 18.25) < 1e-9)
     }
 
     @Test("a source that jumps once does not move it")
@@ -30,7 +38,8 @@ struct SpeedTests {
 
     @Test("a task that stands still is slow, not endless; one sample says nothing")
     func stall() {
-        #expect(TaskAssessment.speed((0..<10).map { sample(Double($0), 0.5) }, work: Seconds(100)).mean == 0.01)
+        // Six minutes and more at one place: precision (380/4)² = 9025.
+        #expect(abs(TaskAssessment.speed((0..<20).map { sample(Double($0) * 20, 0.5) }, work: Seconds(100)).mean - (9_025 * 0.01 + 16) / 9_041) < 1e-9)
         #expect(TaskAssessment.speed([sample(0, 0.1)], work: Seconds(100)).observations == 0)
     }
 }

@@ -36,27 +36,34 @@ struct TaskAssessment {
         return samples
     }
 
-    /// Work done for each second that passes: the median slope of all pairs of the last twenty samples, which a stall or a
-    /// jump does not move. One as long as there is less than three seconds to learn from.
-    /// Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968.
+    /// Work done for each second that passes, relative to what was declared.
+    ///
+    /// What is seen is the median slope of all pairs of the last twenty samples, which a stall or a jump does not move. A guest that has
+    /// just begun boots, and says little about its speed: what is seen in T seconds is taken for uncertain by 4 s/T at least, and weighed by
+    /// its precision against the declaration, which is taken for right within a quarter.
+    /// Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968; Gelman et al., Bayesian Data
+    /// Analysis, 3rd edition, 2.5 (normal prior, normal observation).
     static func speed(_ samples: [ProgressSample], work: Seconds) -> Estimate {
+        let declared = Estimate(mean: 1, standardError: 0.25, observations: 0)
         let recent = samples.suffix(20)
-        guard let first = recent.first, let last = recent.last, last.at - first.at >= Seconds(3) else {
-            return Estimate(mean: 1, standardError: 0.25, observations: 0)
-        }
+        guard let first = recent.first, let last = recent.last, last.at - first.at >= Seconds(1) else { return declared }
         var slopes: [Double] = []
         for (index, earlier) in recent.enumerated() {
             for later in recent.dropFirst(index + 1) where later.at - earlier.at >= Seconds(1) {
                 slopes.append((later.fraction - earlier.fraction) * work.rawValue / (later.at - earlier.at).rawValue)
             }
         }
-        guard !slopes.isEmpty else { return Estimate(mean: 1, standardError: 0.25, observations: 0) }
+        guard !slopes.isEmpty else { return declared }
         slopes.sort()
-        let median = slopes[slopes.count / 2]
-        let spread = slopes[min(slopes.count - 1, slopes.count * 3 / 4)] - slopes[slopes.count / 4]
         // A task that stands still is not forecast to take for ever: a hundredth of its speed at least.
+        let median = min(max(slopes[slopes.count / 2], 0.01), 100)
+        let spread = slopes[min(slopes.count - 1, slopes.count * 3 / 4)] - slopes[slopes.count / 4]
+        let error = max(spread / 1.349 / Double(recent.count).squareRoot(), 4 / (last.at - first.at).rawValue)
+        let precisions = (seen: 1 / (error * error), declared: 1 / (declared.standardError * declared.standardError))
+        let precision = precisions.seen + precisions.declared
         return Estimate(
-            mean: min(max(median, 0.01), 100), standardError: spread / 1.349 / Double(recent.count).squareRoot(), observations: recent.count)
+            mean: (precisions.seen * median + precisions.declared * declared.mean) / precision, standardError: 1 / precision.squareRoot(),
+            observations: recent.count)
     }
 
     private func progress(_ samples: [ProgressSample], _ speed: Estimate) -> Double {

@@ -119,7 +119,7 @@ struct ScheduleChoice {
         if case .adaptive = terms.settings.strategy {
             let minimum = objective.minimise(over: terms.options)
             best = minimum.best
-            candidates = minimum.alternatives
+            candidates = minimum.alternatives + ScheduleChoice.neighbours(of: minimum, objective, floor: terms.settings.floorSeconds)
             index = minimum.bestIndex
             binding = minimum.binding.first?.name.rawValue
         } else {
@@ -136,6 +136,15 @@ struct ScheduleChoice {
         alternatives = candidates.map { alternative($0, named: $0.intervalSeconds == nil ? "never, \($0.option.name)" : describe($0), terms) }
         let codec = candidates[index].option.name
         never = candidates.first { $0.intervalSeconds == nil && $0.option.name == codec }
+    }
+
+    /// The same with twice and with half the interval: what they would cost shows how much the interval matters, and lets owners' preferences
+    /// be compared over more than one.
+    private static func neighbours(of minimum: Minimum, _ objective: CostObjective, floor: Seconds) -> [Candidate] {
+        guard let interval = minimum.best.intervalSeconds else { return [] }
+        return [interval * 2, interval / 2].filter { $0 >= floor.rawValue && $0 < objective.outlook.wholeSeconds }.map {
+            objective.evaluate(minimum.best.option, intervalSeconds: $0)
+        }
     }
 
     private static func rule(_ strategy: IntervalStrategy) -> IntervalRule {

@@ -1,0 +1,144 @@
+import Foundation
+import Testing
+import Vocabulary
+
+@testable import Declarations
+
+@Suite("What declarations mean")
+struct MeaningTests {
+    private func good(_ name: String) throws -> Declaration {
+        try #require(try read(Folders.files.appending(path: "good/\(name).yaml")).declarations.first)
+    }
+
+    @Test("a TaskSLA with everything in it")
+    func fullSLA() throws {
+        guard case .taskSLA(let sla, let version) = try good("sla-full") else { throw GoldenTests.Missing() }
+        let expected = TaskSLA(
+            name: "full", labels: ["team": "physics", "stage": "1"],
+            task: TaskSpec(
+                image: "demo", kernel: "/boot/vmlinuz", memoryBytes: ByteCount(1_610_612_736), virtualCPUs: 4, deltaBytes: .gibibytes(10),
+                run: #"hashchain --steps 1000 && echo "done # yes""#, workSeconds: Seconds(9_000)),
+            progress: .console(pattern: #"CAIRN PROGRESS (\d+)/(\d+)"#, result: "CAIRN RESULT ([0-9a-f]{64})", failure: "CAIRN FAIL (.*)"),
+            deadline: Deadline(moment: .within(.hours(4)), confidence: Probability(0.99)),
+            limits: Limits(lostWorkSeconds: .minutes(5), recoverySeconds: Seconds(90), stoppedShare: 0.02),
+            penalty: Penalty(amount: Money(12.5, "EUR"), perSeconds: .hours(1), cap: Money(100, "EUR")),
+            preference: .prices(Prices(timePerHour: 3, networkPerGiB: 0.1, storagePerGiBHour: 0)), policy: "fixed-10-minutes")
+        #expect(sla == expected)
+        #expect(version.name == "full")
+        #expect(version.digest.hasPrefix("length:"))
+    }
+
+    @Test("a TaskSLA with nothing but what it must have")
+    func minimalSLA() throws {
+        guard case .taskSLA(let sla, _) = try good("sla-minimal") else { throw GoldenTests.Missing() }
+        let task = TaskSpec(image: "demo", memoryBytes: .mebibytes(128), deltaBytes: .mebibytes(64), run: "/bin/true", workSeconds: .hours(1))
+        #expect(sla == TaskSLA(name: "minimal", task: task, progress: .cpuTime))
+        #expect(sla.preference == .named("balanced"))
+        #expect(sla.policy == "default")
+    }
+
+    @Test("files that stand alone, and a moment on a leap day and a leap second")
+    func filesAlone() throws {
+        guard case .taskSLA(let sla, _) = try good("sla-files-alone") else { throw GoldenTests.Missing() }
+        #expect(sla.task.image == nil)
+        #expect([sla.task.base, sla.task.kernel, sla.task.ramdisk] == ["base.ext4", "vmlinuz", "/boot/initrd"])
+        // 2028-03-01T00:00:00+01:00
+        #expect(sla.deadline == Deadline(moment: .at(Timestamp(1_835_478_000)), confidence: Probability(0.95)))
+    }
+
+    @Test("a policy with everything in it")
+    func fullPolicy() throws {
+        guard case .policy(let policy, _) = try good("policy-full") else { throw GoldenTests.Missing() }
+        #expect(
+            policy.settings
+                == CheckpointPolicy.Settings(
+                    mode: .audit, strategy: .daly, floorSeconds: Seconds(30), ceilingSeconds: .hours(2), compression: .always, codecs: [.gzip],
+                    replication: 3, keepLast: 5))
+        #expect(policy.currency == "CHF")
+        #expect(policy.preferences["balanced"] == Prices(timePerHour: 2, networkPerGiB: 0.001, storagePerGiBHour: 0))
+        #expect(policy.preferences["finish-sooner"] == PolicyReading.defaultPreferences["finish-sooner"])
+        #expect(policy.preferences.count == 4)
+        #expect(
+            policy.rules == [
+                .init(
+                    name: "all-conditions",
+                    when: .init(
+                        labels: ["team": "physics", "stage": "trial"], probabilityMetBelow: Probability(0.5), mtbfBelowSeconds: .hours(24),
+                        checkpointAboveBytes: .gibibytes(4)),
+                    set: .init(
+                        mode: .enforce, strategy: .fixed(.minutes(1)), floorSeconds: Seconds(10), ceilingSeconds: .hours(1), compression: .never,
+                        codecs: [.none], replication: 1, keepLast: 1)),
+                .init(name: "none-for-batch", when: .init(labels: ["class": "batch"]), set: .init(strategy: .never)),
+            ])
+    }
+
+    @Test("each strategy by its name", arguments: [
+        ("adaptive", IntervalStrategy.adaptive), ("exact", .exact), ("daly", .daly), ("young", .young), ("never", .never),
+        ("fixed, every: 10m", .fixed(.minutes(10))),
+    ])
+    func strategies(text: String, strategy: IntervalStrategy) throws {
+        let result = read("apiVersion: cairn/v1\nkind: CheckpointPolicy\nmetadata: {name: a}\nspec: {currency: EUR, interval: {strategy: \(text)}}")
+        guard case .policy(let policy, _)? = result.declarations.first else { throw GoldenTests.Missing() }
+        #expect(policy.settings.strategy == strategy)
+    }
+
+    @Test("a fleet in HDFS, a fence by an alias")
+    func fleet() throws {
+        guard case .fleet(let fleet, _) = try good("fleet-hdfs") else { throw GoldenTests.Missing() }
+        let power = FenceMethod.command(["ipmi-power", "--off"])
+        let expected = Fleet(
+            name: "hdfs",
+            nodes: [
+                .init(id: NodeID("rack1-a"), hypervisor: "xen:///system", fence: power),
+                .init(id: NodeID("rack1-b"), hypervisor: "qemu+unix:///system", fence: power), .init(id: NodeID("spare")),
+            ],
+            store: .webHDFS(nameNodes: ["http://127.0.0.1:41234", "https://namenode.example.org:9871"], root: "/cairn", user: "cairn"),
+            imagesDirectory: "/var/lib/cairn/images", defaults: .init(suspectPhi: 2.5, lostPhi: 10))
+        #expect(fleet == expected)
+    }
+
+    @Test("the demo's fleet")
+    func demoFleet() throws {
+        guard case .fleet(let fleet, _) = try good("fleet-demo") else { throw GoldenTests.Missing() }
+        #expect(fleet.nodes.map(\.fence) == [.process, .process])
+        #expect(fleet.nodes.map(\.capacity) == [4, 4])
+        #expect(fleet.store == .directory("/tmp/cairn.abcdef/store"))
+        #expect(fleet.defaults == .init(priorMTBFSeconds: .minutes(5), priorWeight: 1))
+    }
+
+    @Test("several documents of a file, in its order; one name may serve two kinds")
+    func severalDocuments() throws {
+        let result = try read(Folders.files.appending(path: "good/several-documents.yaml"))
+        #expect(result.declarations.count == 2)
+        guard case .taskSLA(_, let first) = result.declarations[0], case .policy(_, let second) = result.declarations[1] else {
+            throw GoldenTests.Missing()
+        }
+        #expect(first == second)
+    }
+
+    @Test("a wrong document keeps the others of its file from nothing but being first")
+    func partly() throws {
+        let result = try read(Folders.files.appending(path: "bad/document-second-is-wrong.yaml"))
+        #expect(result.declarations.count == 1)
+        #expect(result.problems.map(\.line) == [9])
+    }
+
+    @Test("a warning does not keep a declaration from being read")
+    func warnings() throws {
+        let result = try read(Folders.files.appending(path: "good/sla-warnings.yaml"))
+        #expect(result.problems.map(\.severity) == [.warning, .warning])
+        #expect(result.declarations.count == 1)
+    }
+
+    @Test("the default preferences differ enough to decide differently")
+    func defaultPreferences() throws {
+        let prices = PolicyReading.defaultPreferences
+        let exchange = try ["finish-sooner", "balanced", "save-network"].map { name in
+            let one = try #require(prices[name])
+            return one.networkPerGiB / one.timePerHour
+        }
+        // An hour's price of a GiB grows by more than a hundred from each to the next.
+        #expect(exchange[1] / exchange[0] > 100)
+        #expect(exchange[2] / exchange[1] > 100)
+    }
+}

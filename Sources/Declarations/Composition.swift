@@ -97,7 +97,7 @@ struct Composition {
                 let name = findings.written(scalar.string)
                 let full = path.isEmpty ? shown(name) : path + "." + shown(name)
                 if let before = first[name] {
-                    findings.add(scalar.mark.map(Position.init), full, "is given twice", "it is given in line \(before.line) already")
+                    findings.add(scalar.mark.map(Position.init), full, "is given twice", "first at \(Position(before))")
                 } else {
                     first[name] = scalar.mark
                 }
@@ -154,7 +154,8 @@ struct Composition {
             let position = offset.map { Lines.position(of: yaml.prefix($0).unicodeScalars.count, in: scalars) }
             findings.add(position, "", "is no YAML: \(problem)", "remove the character")
         case .duplicatedKeysInMapping(let names, let context):
-            findings.add(Position(context.mark), "", "a mapping has a key twice: \(names.map { shown(findings.written($0)) }.joined(separator: ", "))")
+            let keys = names.map { $0.isEmpty ? "the empty one" : shown(findings.written($0)) }.joined(separator: ", ")
+            findings.add(Position(context.mark), "", "a mapping has a key twice: \(keys)", "leave one of them out")
         case .no, .memory, .writer, .emitter, .representer, .dataCouldNotBeDecoded:
             findings.add(nil, "", "the file cannot be read as YAML: \(shown("\(error)"))")
         }
@@ -165,12 +166,14 @@ struct Composition {
         case "found character that cannot start any token":
             let isTab = Lines.index(of: position, in: scalars).map { scalars[$0] == "\t" } ?? false
             return isTab ? "indent with spaces, not tabs" : "put the value in quotes"
-        case "mapping values are not allowed in this context": return "quote a value that has a colon; give the keys of one mapping the same indentation"
+        case "mapping values are not allowed in this context":
+            return "quote a value that has a colon; give the keys of one mapping the same indentation"
         case "did not find expected key": return "give the keys of one mapping the same indentation"
         case "did not find expected '-' indicator": return "begin each item of the list with a dash, at the same indentation"
         case "could not find expected ':'": return "a key is followed by a colon and a space"
         case "did not find expected ',' or ']'": return "is a comma missing, or the closing bracket?"
         case "did not find expected ',' or '}'": return "is a comma missing, or the closing brace?"
+        case "did not find expected node content": return "is a closing bracket or brace missing?"
         case "found unexpected end of stream": return "is the closing quote missing?"
         case "found undefined alias": return "an anchor (&name) comes before its alias; quote a value that begins with *"
         case "found unknown escape character": return "in single quotes a backslash is a backslash"
@@ -180,11 +183,12 @@ struct Composition {
 }
 
 /// A place in a file, from 1; columns count Unicode scalars.
-struct Position: Hashable, Comparable {
+struct Position: Hashable, Comparable, CustomStringConvertible {
     var line: Int
     var column: Int
     init(line: Int, column: Int) { self.line = line; self.column = column }
     init(_ mark: Mark) { self.init(line: mark.line, column: mark.column) }
+    var description: String { "\(line):\(column)" }
     static func < (a: Position, b: Position) -> Bool { (a.line, a.column) < (b.line, b.column) }
 }
 

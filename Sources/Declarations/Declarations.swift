@@ -51,11 +51,11 @@ package struct DeclarationReader: Sendable {
         _ = fields.required("apiVersion", "write apiVersion: cairn/v1")?.choice([("cairn/v1", ())])
         let kind = fields.required("kind", "one of \(Self.kinds.joined(separator: ", "))")?.choice(Self.kinds.map { ($0, $0) })
         let metadata = fields.required("metadata", "write metadata: {name: …}")?.fields(["name", "labels"])
-        let nameReading = metadata?.required("name")
+        let nameReading = metadata?.required("name", Name.form)
         let name = nameReading?.name()
         let labels = metadata?["labels"]?.texts() ?? [:]
         if let kind, let name, let nameReading { names[kind, default: UniqueNames()].use(name, at: nameReading) }
-        guard let spec = fields.required("spec"), let kind else { return nil }
+        guard let spec = fields.required("spec", "what is declared"), let kind else { return nil }
         let version = DocumentVersion(name: name ?? "", digest: digest)
         switch kind {
         case "TaskSLA": return TaskSLAReading(spec: spec).taskSLA(name: name ?? "", labels: labels).map { .taskSLA($0, version: version) }

@@ -14,7 +14,8 @@ final class Findings {
 
     func add(_ position: Position?, _ key: String, _ message: String, _ suggestion: String? = nil, severity: Problem.Severity = .error) {
         let problem = Problem(
-            file: file, line: position?.line ?? 1, column: position?.column ?? 1, key: key, severity: severity, message: message, suggestion: suggestion)
+            file: file, line: position?.line ?? 1, column: position?.column ?? 1, key: key, severity: severity, message: message,
+            suggestion: suggestion)
         if severity == .error { errorCount += 1 }
         if found.count < Self.mostProblems || found.contains(problem) { found.insert(problem) } else { dropped += 1 }
     }
@@ -22,7 +23,7 @@ final class Findings {
     /// By position, each once.
     var problems: [Problem] {
         var sorted = found.sorted {
-            ($0.line, $0.column, $0.key, $0.severity.rawValue, $0.message) < ($1.line, $1.column, $1.key, $1.severity.rawValue, $1.message)
+            ($0.line, $0.column, $0.key, $0.message, $0.suggestion ?? "") < ($1.line, $1.column, $1.key, $1.message, $1.suggestion ?? "")
         }
         if dropped > 0, let last = sorted.last {
             sorted.append(

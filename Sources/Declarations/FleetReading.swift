@@ -26,7 +26,7 @@ struct FleetReading {
         var names = UniqueNames()
         return reading.items("for example [{name: a}]")?.compactMap { item in
             guard let fields = item.fields(["name", "class", "hypervisor", "capacity", "fence"]) else { return nil }
-            let name = fields.required("name")?.name()
+            let name = fields.required("name", Name.form)?.name()
             if let name, let reading = fields["name"] { names.use(name, at: reading) }
             var node = Fleet.Node(id: NodeID(name ?? ""))
             if let given = fields["class"]?.name() { node.nodeClass = given }
@@ -66,6 +66,13 @@ struct FleetReading {
     // MARK: The store
 
     private func store(_ reading: Reading) -> StoreLocation? {
+        let form = "{directory: …} or {webhdfs: {namenodes: […], root: …, user: …}}"
+        if reading.isScalar {
+            if let text = reading.text(form) {
+                reading.trouble("must be a mapping, and is \(shown(text))", text.hasPrefix("/") ? "did you mean {directory: \(shown(text))}?" : form)
+            }
+            return nil
+        }
         guard let fields = reading.fields(["directory", "webhdfs"]) else { return nil }
         switch (fields["directory"], fields["webhdfs"]) {
         case (let directory?, nil): return directory.absolutePath().map(StoreLocation.directory)
@@ -131,14 +138,18 @@ struct FleetReading {
                 let suspect = suspicion["suspect"] == nil ? " (the default)" : ""
                 let lost = suspicion["lost"] == nil ? " (the default)" : ""
                 place.trouble(
-                    "a node would be lost at \(defaults.lostPhi)\(lost) before it is suspected at \(defaults.suspectPhi)\(suspect)", "swap them?")
+                    "a node would be lost at \(Quantity.text(defaults.lostPhi))\(lost), before it is suspected at "
+                        + "\(Quantity.text(defaults.suspectPhi))\(suspect)",
+                    suspect + lost == "" ? "swap them?" : "give both suspect and lost")
             }
         }
         if let reliability = fields["reliability"]?.fields(["mtbf", "weight"]) {
             if let given = reliability["mtbf"]?.length() {
                 defaults.priorMTBFSeconds = given
                 if given <= defaults.heartbeatSeconds {
-                    reliability["mtbf"]?.trouble("of \(Quantity.text(given)) is not above the heartbeat of \(Quantity.text(defaults.heartbeatSeconds))")
+                    reliability["mtbf"]?.trouble(
+                        "of \(Quantity.text(given)) is not above the heartbeat of \(Quantity.text(defaults.heartbeatSeconds))",
+                        "nodes that fail faster than they report cannot be watched")
                 }
             }
             if let given = reliability["weight"]?.number(zero: false, atMost: Self.mostWeight) { defaults.priorWeight = given }

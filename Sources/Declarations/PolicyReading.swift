@@ -22,8 +22,7 @@ struct PolicyReading {
         let preferences = fields["preferences"].map(self.preferences) ?? [:]
         let given = overrides(fields)
         let settings = given.applied(to: CheckpointPolicy.Settings())
-        let base = CheckpointPolicy.Settings()
-        Self.tellContradictions(settings, fields, over: base, whose: "the default")
+        Self.tellContradictions(settings, fields, whose: "the default")
         let rules = fields["rules"].map { self.rules($0, over: settings) } ?? []
         guard let currency else { return nil }
         return CheckpointPolicy(
@@ -34,9 +33,7 @@ struct PolicyReading {
         guard let fields = reading.fields([]) else { return [:] }
         var prices: [String: Prices] = [:]
         for (name, value) in fields.values {
-            if name.wholeMatch(of: #/[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?/#) == nil {
-                value.trouble("\(shown(name)) is no name", "a name has lower-case letters, digits and dashes, at most 40")
-            }
+            if let trouble = Name.trouble(name) { value.findings.add(fields.places[name], value.path, trouble.message, trouble.suggestion) }
             prices[name] = PricesReading.prices(value)
         }
         return prices
@@ -98,8 +95,8 @@ struct PolicyReading {
         }
     }
 
-    /// What cannot hold at once in `settings`, which are those of `fields` over `base`. What `fields` does not touch is not told again.
-    private static func tellContradictions(_ settings: CheckpointPolicy.Settings, _ fields: Fields, over base: CheckpointPolicy.Settings, whose: String) {
+    /// What cannot hold at once in `settings`, which are what `fields` gives and otherwise `whose`. What `fields` does not touch is not told again.
+    private static func tellContradictions(_ settings: CheckpointPolicy.Settings, _ fields: Fields, whose: String) {
         let interval = fields["interval"]?.quietly
         let floor = interval?["floor"]
         let ceiling = interval?["ceiling"]
@@ -107,7 +104,7 @@ struct PolicyReading {
         let ceilingText = Quantity.text(settings.ceilingSeconds) + (ceiling == nil ? " (\(whose))" : "")
         if settings.floorSeconds > settings.ceilingSeconds {
             if let floor {
-                floor.trouble("of \(floorText) is above the ceiling of \(ceilingText)", "swap them?")
+                floor.trouble("of \(floorText) is above the ceiling of \(ceilingText)", ceiling == nil ? "give a ceiling as well" : "swap them?")
             } else {
                 ceiling?.trouble("of \(ceilingText) is below the floor of \(floorText)", "give a floor as well")
             }
@@ -134,7 +131,7 @@ struct PolicyReading {
         var names = UniqueNames()
         return (reading.items("rules are {name, when, set}") ?? []).compactMap { item in
             guard let fields = item.fields(["name", "when", "set"]) else { return nil }
-            let name = fields.required("name")?.name()
+            let name = fields.required("name", Name.form)?.name()
             if let name, let reading = fields["name"] { names.use(name, at: reading) }
             let when = fields.required("when", "labels, probabilityMetBelow, mtbfBelow or checkpointAbove").flatMap(condition)
             let set = fields.required("set", "what the rule changes").flatMap { self.set($0, over: settings) }
@@ -145,7 +142,7 @@ struct PolicyReading {
 
     private func condition(_ reading: Reading) -> CheckpointPolicy.Condition? {
         guard let fields = reading.fields(["labels", "probabilityMetBelow", "mtbfBelow", "checkpointAbove"]) else { return nil }
-        if fields.values.isEmpty, fields.meant.isEmpty { reading.trouble("has no condition: the rule would always apply", "put it into the policy itself") }
+        if fields.isBare { reading.trouble("has no condition: the rule would always apply", "put it into the policy itself") }
         let labels = fields["labels"].map { $0.texts() ?? [:] }
         if let labels, labels.isEmpty, fields.values.count == 1 { fields["labels"]?.trouble("has no labels to compare with") }
         return CheckpointPolicy.Condition(
@@ -156,9 +153,9 @@ struct PolicyReading {
 
     private func set(_ reading: Reading, over settings: CheckpointPolicy.Settings) -> CheckpointPolicy.Overrides? {
         guard let fields = reading.fields(["mode", "interval", "compression", "replication", "retention"]) else { return nil }
-        if fields.values.isEmpty, fields.meant.isEmpty { reading.trouble("changes nothing", "give mode, interval, compression, replication or retention") }
+        if fields.isBare { reading.trouble("changes nothing", "give mode, interval, compression, replication or retention") }
         let overrides = overrides(fields)
-        Self.tellContradictions(overrides.applied(to: settings), fields, over: settings, whose: "the policy's")
+        Self.tellContradictions(overrides.applied(to: settings), fields, whose: "the policy's")
         return overrides
     }
 }

@@ -9,9 +9,14 @@ enum Quantity {
 
     /// A number as people write it: no `nan`, no `inf`, no `0x10`, nothing that overflows.
     static func decimal(_ text: some StringProtocol) -> Double? {
-        let text = String(text.prefix(41))
-        guard text.utf8.count <= 40, text.wholeMatch(of: #/[+-]?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?/#) != nil else { return nil }
+        let text = String(text.prefix(61))
+        guard text.utf8.count <= 60, text.wholeMatch(of: #/[+-]?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?/#) != nil else { return nil }
         return Double(text).flatMap { $0.isFinite ? $0 : nil }
+    }
+
+    /// A number without more digits than it needs: `8`, `2.5`.
+    static func text(_ number: Double) -> String {
+        number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : String(number)
     }
 
     // MARK: Durations
@@ -89,14 +94,15 @@ enum Quantity {
 
     /// As it would be written: `1h30m`.
     static func text(_ duration: Seconds) -> String {
-        var left = min(duration.rawValue, longestDuration.rawValue)
+        var left = duration.rawValue
+        guard left < longestDuration.rawValue else { return "36525d" }
         var text = ""
         for unit in timeUnits where left >= unit.seconds && unit.seconds > 1 {
             text += "\(Int(left / unit.seconds))\(unit.name)"
             left = left.truncatingRemainder(dividingBy: unit.seconds)
         }
         guard left > 0 || text.isEmpty else { return text }
-        return text + (left == left.rounded() ? String(Int(left)) : String(left)) + "s"
+        return text + Self.text(left) + "s"
     }
 
     // MARK: Sizes
@@ -112,7 +118,8 @@ enum Quantity {
         if let bare = decimal(text) {
             // A large bare number is meant in bytes, a small one in mebibytes.
             let isBytes = bare >= 1_048_576 && bare <= Double(largestSize.rawValue)
-            throw Trouble(message: "\(shown(text)) has no unit", suggestion: "did you mean \(isBytes ? Self.text(ByteCount(Int64(bare))) : text + "MiB")?")
+            let meant = isBytes ? Self.text(ByteCount(Int64(bare))) : text + "MiB"
+            throw Trouble(message: "\(shown(text)) has no unit", suggestion: "did you mean \(meant)?")
         }
         for unit in sizeUnits where text.hasSuffix(unit.name) {
             guard let value = decimal(text.dropLast(3)) else { break }
@@ -140,21 +147,23 @@ enum Quantity {
         for unit in sizeUnits where size.rawValue >= Int64(1) << unit.shift && size.rawValue % (Int64(1) << unit.shift) == 0 {
             return "\(size.rawValue >> unit.shift)\(unit.name)"
         }
-        return "\(Double(size.rawValue) / 1024)KiB"
+        return "\(text(Double(size.rawValue) / 1024))KiB"
     }
 
     // MARK: Shares and moments
+
+    private static let shareForm = "a share is written 0.95 or 95%"
 
     /// `0.95` or `95%`, from 0 to 1.
     static func share(_ text: String) throws(Trouble) -> Double {
         let isPercentage = text.hasSuffix("%")
         guard let value = decimal(isPercentage ? text.dropLast() : text[...]) else {
-            throw Trouble(message: "\(shown(text)) is no share", suggestion: "a share is written 0.95 or 95%")
+            throw Trouble(message: "\(shown(text)) is no share", suggestion: shareForm)
         }
         let share = isPercentage ? value / 100 : value
         guard (0...1).contains(share) else {
             let meant = !isPercentage && value > 1 && value <= 100
-            throw Trouble(message: "\(shown(text)) is not between 0 and 1", suggestion: meant ? "did you mean \(text)%?" : "a share is written 0.95 or 95%")
+            throw Trouble(message: "\(shown(text)) is not between 0 and 1", suggestion: meant ? "did you mean \(text)%?" : shareForm)
         }
         return share
     }
@@ -172,10 +181,14 @@ enum Quantity {
             throw Trouble(message: "\(shown(text)) is no moment", suggestion: wanted)
         }
         let lengths = [31, year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        guard (1...12).contains(month), (1...lengths[month - 1]).contains(day) else {
-            throw Trouble(message: "\(shown(text)) is not in the calendar", suggestion: nil)
+        guard (1...12).contains(month) else { throw Trouble(message: "\(shown(text)) is not in the calendar", suggestion: "months are 01 to 12") }
+        guard (1...lengths[month - 1]).contains(day) else {
+            throw Trouble(
+                message: "\(shown(text)) is not in the calendar", suggestion: "days of \(match.1)-\(match.2) are 01 to \(lengths[month - 1])")
         }
-        guard hour < 24, minute < 60, second <= 60 else { throw Trouble(message: "\(shown(text)) is not on the clock", suggestion: nil) }
+        guard hour < 24, minute < 60, second <= 60 else {
+            throw Trouble(message: "\(shown(text)) is not on the clock", suggestion: "times are 00:00:00 to 23:59:59")
+        }
         var zone = 0
         let offset = String(match.8)
         if offset.count == 6, let hours = Int(offset.dropFirst().prefix(2)), let minutes = Int(offset.suffix(2)) {

@@ -61,6 +61,7 @@ struct Reading {
             return nil
         }
         var values: [String: Reading] = [:]
+        var places: [String: Position] = [:]
         var meant: Set<String> = []
         for (key, value) in mapping {
             let place = key.mark.map(Position.init)
@@ -78,8 +79,9 @@ struct Reading {
                 continue
             }
             values[name] = Reading(node: value, path: full, findings: findings)
+            places[name] = place
         }
-        return Fields(values: values, meant: meant, owner: self)
+        return Fields(values: values, places: places, meant: meant, owner: self)
     }
 
     /// The keys of a mapping that was read already, to look at them together.
@@ -90,7 +92,7 @@ struct Reading {
             let name = findings.written(key.string)
             values[name] = Reading(node: value, path: path + "." + shown(name), findings: findings)
         }
-        return Fields(values: values, meant: [], owner: self)
+        return Fields(values: values, places: [:], meant: [], owner: self)
     }
 
     /// A list with at least one item.
@@ -110,7 +112,7 @@ struct Reading {
     /// Names and texts, both free.
     func texts() -> [String: String]? {
         guard let fields = fields([]) else { return nil }
-        return fields.values.compactMapValues { $0.text(atMost: 200) }
+        return fields.values.compactMapValues { $0.text(atMost: 200, "give it a text, or leave it out") }
     }
 
     // MARK: Single values
@@ -145,11 +147,7 @@ struct Reading {
 
     func duration(_ range: ClosedRange<Seconds>) -> Seconds? {
         guard let value = read("a duration such as 90s or 1h30m", Quantity.duration) else { return nil }
-        guard range.contains(value) else {
-            trouble("must be from \(Quantity.text(range.lowerBound)) to \(Quantity.text(range.upperBound)), and is \(Quantity.text(value))")
-            return nil
-        }
-        return value
+        return within(range, value, Quantity.text)
     }
 
     /// Above zero.
@@ -164,18 +162,21 @@ struct Reading {
 
     func size(_ range: ClosedRange<ByteCount>) -> ByteCount? {
         guard let value = read("a size such as 128MiB", Quantity.size) else { return nil }
-        guard range.contains(value) else {
-            trouble("must be from \(Quantity.text(range.lowerBound)) to \(Quantity.text(range.upperBound)), and is \(Quantity.text(value))")
-            return nil
-        }
-        return value
+        return within(range, value, Quantity.text)
+    }
+
+    private func within<Value: Comparable>(_ range: ClosedRange<Value>, _ value: Value, _ text: (Value) -> String) -> Value? {
+        if range.contains(value) { return value }
+        let bound = value < range.lowerBound ? "at least \(text(range.lowerBound))" : "at most \(text(range.upperBound))"
+        trouble("must be \(bound), and is \(text(value))")
+        return nil
     }
 
     /// Above 0, at most 1.
     func share() -> Double? {
         guard let value = read("a share such as 0.95 or 95%", Quantity.share) else { return nil }
         if value <= 0 {
-            trouble("must be above 0")
+            trouble("must be above 0, and is \(Quantity.text(value))")
             return nil
         }
         return value
@@ -200,9 +201,10 @@ struct Reading {
     func number(zero: Bool, atMost most: Double) -> Double? {
         guard let text = text("a number") else { return nil }
         guard let value = Quantity.decimal(text) else {
+            // A number with its currency or unit behind it.
             let bare = text.prefix { $0.isNumber || $0 == "." }
-            trouble(
-                "must be a number, and is \(shown(text))", bare.count < text.count && Quantity.decimal(bare) != nil ? "did you mean \(bare)?" : nil)
+            let isBare = Quantity.decimal(bare) != nil && !text.dropFirst(bare.count).contains { $0.isNumber }
+            trouble("must be a number, and is \(shown(text))", isBare ? "did you mean \(bare)?" : "for example 12.5")
             return nil
         }
         guard zero ? value >= 0 : value > 0 else {
@@ -217,22 +219,23 @@ struct Reading {
     }
 
     func name() -> String? {
-        let wanted = "a name has lower-case letters, digits and dashes, at most 40"
-        guard let text = text(wanted) else { return nil }
-        guard text.count <= 40, text.wholeMatch(of: #/[a-z0-9]([-a-z0-9]*[a-z0-9])?/#) != nil else {
-            let meant = text.lowercased().replacing(#/[ _.]+/#, with: "-")
-            let isName = meant != text && meant.count <= 40 && meant.wholeMatch(of: #/[a-z0-9]([-a-z0-9]*[a-z0-9])?/#) != nil
-            trouble("\(shown(text)) is no name", isName ? "did you mean \(meant)?" : wanted)
+        guard let text = text(Name.form) else { return nil }
+        if let problem = Name.trouble(text) {
+            trouble(problem.message, problem.suggestion)
             return nil
         }
         return text
     }
 
-    func choice<Value>(_ choices: [(String, Value)]) -> Value? {
+    func choice<Value>(_ choices: [(String, Value)], _ wanted: String? = nil) -> Value? {
         let names = choices.map(\.0)
-        guard let text = text("one of \(names.joined(separator: ", "))") else { return nil }
+        guard let text = text(wanted ?? "one of \(names.joined(separator: ", "))") else { return nil }
         if let found = choices.first(where: { $0.0 == text }) { return found.1 }
-        trouble("\(shown(text)) is not among \(names.joined(separator: ", "))", Nearest.suggestion(text, among: names))
+        if names.count == 1 {
+            trouble("must be \(names[0]), and is \(shown(text))")
+        } else {
+            trouble("\(shown(text)) is not among \(names.joined(separator: ", "))", Nearest.suggestion(text, among: names) ?? wanted)
+        }
         return nil
     }
 
@@ -240,7 +243,7 @@ struct Reading {
         let wanted = "three capital letters, for example EUR"
         guard let text = text(wanted) else { return nil }
         guard text.wholeMatch(of: #/[A-Z]{3}/#) != nil else {
-            let meant = ["€": "EUR", "$": "USD", "£": "GBP"][text] ?? text.uppercased()
+            let meant = ["€": "EUR", "euro": "EUR", "$": "USD", "dollar": "USD", "£": "GBP"][text.lowercased()] ?? text.uppercased()
             trouble("\(shown(text)) is no currency", meant.wholeMatch(of: #/[A-Z]{3}/#) != nil ? "did you mean \(meant)?" : wanted)
             return nil
         }
@@ -277,8 +280,8 @@ struct Reading {
             return nil
         }
         guard wanted.contains(captures) else {
-            let range = wanted.lowerBound == wanted.upperBound ? "\(wanted.lowerBound)" : "\(wanted.lowerBound) to \(wanted.upperBound)"
-            trouble("must have \(range) captures in parentheses, and has \(captures)", "for example \(example)")
+            let count = wanted == 1...1 ? "one capture" : wanted == 1...2 ? "one or two captures" : "at most one capture"
+            trouble("must have \(count) in parentheses, and has \(captures)", "for example \(example)")
             return nil
         }
         return text
@@ -294,11 +297,16 @@ struct Reading {
 /// A mapping's values by key.
 struct Fields {
     let values: [String: Reading]
+    /// Where the keys themselves are.
+    let places: [String: Position]
     /// Known keys that unknown ones seem to be misspellings of.
     let meant: Set<String>
     let owner: Reading
 
     subscript(_ name: String) -> Reading? { values[name] }
+
+    /// No key is there, not even a misspelt one.
+    var isBare: Bool { values.isEmpty && meant.isEmpty }
 
     /// Told as missing when it is not there, unless it is there misspelt.
     func required(_ name: String, _ wanted: String? = nil) -> Reading? {
@@ -309,6 +317,22 @@ struct Fields {
     }
 }
 
+/// How declarations, nodes, rules, preferences and classes are named.
+enum Name {
+    static let form = "a name has lower-case letters, digits and dashes, at most 40"
+
+    /// nil: it is a name.
+    static func trouble(_ text: String) -> Quantity.Trouble? {
+        guard !isName(text) else { return nil }
+        let meant = text.utf8.count <= 40 ? text.lowercased().replacing(#/[ _.]+/#, with: "-") : ""
+        return Quantity.Trouble(message: "\(shown(text)) is no name", suggestion: isName(meant) ? "did you mean \(meant)?" : form)
+    }
+
+    private static func isName(_ text: String) -> Bool {
+        text.utf8.count <= 40 && text.wholeMatch(of: #/[a-z0-9]([-a-z0-9]*[a-z0-9])?/#) != nil
+    }
+}
+
 /// Names of which each may be used once.
 struct UniqueNames {
     private var seen: [String: Position?] = [:]
@@ -316,7 +340,7 @@ struct UniqueNames {
     /// Tells when the name was used before.
     mutating func use(_ name: String, at reading: Reading) {
         if let before = seen[name] {
-            reading.trouble("\(shown(name)) is there twice", before.map { "it is in line \($0.line) already" })
+            reading.trouble("\(shown(name)) is there twice", before.map { "first at \($0)" })
         } else {
             seen[name] = reading.position
         }

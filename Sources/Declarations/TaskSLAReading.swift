@@ -15,6 +15,8 @@ struct TaskSLAReading {
     /// More money than anybody owes for one task; sums of it stay exact.
     static let mostMoney = 1e9
     static let defaultConfidence = 0.95
+    private static let deadlineForm = "for example {within: 2h} or {at: 2027-01-31T18:00:00Z}"
+    private static let progressForm = "write cpu-time, or {console: {pattern: …, result: …}}"
 
     let spec: Reading
 
@@ -22,7 +24,7 @@ struct TaskSLAReading {
         guard let fields = spec.fields(["task", "progress", "deadline", "limits", "penalty", "preference", "policy"]) else { return nil }
         let taskReading = fields.required("task", "what to run: image, memory, delta, run, work")
         let task = taskReading.flatMap(self.task)
-        let progress = fields.required("progress", "write cpu-time, or {console: {pattern: …, result: …}}").flatMap(self.progress)
+        let progress = fields.required("progress", Self.progressForm).flatMap(self.progress)
         let deadline = fields["deadline"].flatMap { self.deadline($0, work: task?.workSeconds) }
         let limits = fields["limits"].map { self.limits($0, work: task?.workSeconds) }
         let penalty = fields["penalty"].flatMap(self.penalty)
@@ -42,13 +44,15 @@ struct TaskSLAReading {
     private func task(_ reading: Reading) -> TaskSpec? {
         guard let fields = reading.fields(["image", "base", "kernel", "ramdisk", "memory", "cpus", "delta", "run", "work"]) else { return nil }
         let files = ["image", "base", "kernel", "ramdisk"]
-        let paths = Dictionary(uniqueKeysWithValues: files.map { name in (name, fields[name].flatMap { $0.path("a path of the image or file") }) })
+        let form = "a path, absolute or below the fleet's images"
+        let paths = Dictionary(uniqueKeysWithValues: files.map { name in (name, fields[name].flatMap { $0.path(form) }) })
         if !files.contains(where: { fields[$0] != nil || fields.meant.contains($0) }) {
             reading.trouble("has nothing to boot", "give an image, or base, kernel and ramdisk")
         } else if fields["image"] == nil, !fields.meant.contains("image") {
             let missing = files.dropFirst().filter { fields[$0] == nil && !fields.meant.contains($0) }
             if !missing.isEmpty {
-                reading.trouble("has no image, and no \(missing.joined(separator: ", no ")) to do without", "give an image, or base, kernel and ramdisk")
+                reading.trouble(
+                    "has neither an image nor \(missing.joined(separator: " nor "))", "give an image, or all of base, kernel and ramdisk")
             }
         }
         let memory = fields.required("memory", "for example 256MiB")?.size(Self.memory)
@@ -57,7 +61,8 @@ struct TaskSLAReading {
         if let delta, delta.rawValue % Self.deltaBlock.rawValue != 0 {
             fields["delta"]?.trouble("must be a multiple of \(Quantity.text(Self.deltaBlock)), and is \(Quantity.text(delta))")
         }
-        let run = fields.required("run", "the command line that the guest runs")?.text(atMost: Self.longestCommand, "the command line that the guest runs")
+        let command = "the command line that the guest runs"
+        let run = fields.required("run", command)?.text(atMost: Self.longestCommand, command)
         let work = fields.required("work", "the time that the whole task needs, undisturbed")?.length()
         guard let memory, let delta, let run, let work else { return nil }
         return TaskSpec(
@@ -67,9 +72,9 @@ struct TaskSLAReading {
 
     private func progress(_ reading: Reading) -> ProgressSource? {
         if reading.isScalar {
-            switch reading.choice([("cpu-time", "cpu-time"), ("console", "console")]) {
+            switch reading.choice(["cpu-time", "console"].map { ($0, $0) }, Self.progressForm) {
             case "cpu-time": return .cpuTime
-            case "console": reading.trouble("console needs its patterns", "write {console: {pattern: …, result: …}}")
+            case "console": reading.trouble("console needs its patterns", Self.progressForm)
             default: break
             }
             return nil
@@ -87,6 +92,10 @@ struct TaskSLAReading {
     // MARK: What is promised
 
     private func deadline(_ reading: Reading, work: Seconds?) -> Deadline? {
+        if reading.isScalar {
+            if let text = reading.text(Self.deadlineForm) { reading.trouble("must be a mapping, and is \(shown(text))", Self.deadlineForm) }
+            return nil
+        }
         guard let fields = reading.fields(["at", "within", "confidence"]) else { return nil }
         let at = fields["at"].flatMap { $0.moment() }
         let within = fields["within"].flatMap { $0.length() }
@@ -94,7 +103,7 @@ struct TaskSLAReading {
         case (.some, let second?): second.trouble("contradicts at: a deadline is a moment or a time from submission", "leave one of them out")
         case (nil, nil):
             if fields.meant.isDisjoint(with: ["at", "within"]) {
-                reading.trouble("has neither at nor within", "for example {within: 2h} or {at: 2027-01-31T18:00:00Z}")
+                reading.trouble("has neither at nor within", Self.deadlineForm)
             }
         default: break
         }
@@ -113,7 +122,7 @@ struct TaskSLAReading {
 
     private func limits(_ reading: Reading, work: Seconds?) -> Limits {
         guard let fields = reading.fields(["lostWork", "recovery", "stopped"]) else { return Limits() }
-        if fields.values.isEmpty, fields.meant.isEmpty { reading.trouble("has no limit in it", "leave it out, or give lostWork, recovery or stopped") }
+        if fields.isBare { reading.trouble("has no limit in it", "leave it out, or give lostWork, recovery or stopped") }
         let lostWork = fields["lostWork"].flatMap { $0.duration(Self.lostWork) }
         if let lostWork, let work, lostWork >= work {
             fields["lostWork"]?.warning("never binds: the whole work is \(Quantity.text(work))", "leave it out")
@@ -125,7 +134,7 @@ struct TaskSLAReading {
 
     private func penalty(_ reading: Reading) -> Penalty? {
         guard let fields = reading.fields(["amount", "per", "cap", "currency"]) else { return nil }
-        let amount = fields.required("amount")?.number(zero: false, atMost: Self.mostMoney)
+        let amount = fields.required("amount", "for example 12.5")?.number(zero: false, atMost: Self.mostMoney)
         let per = fields.required("per", "the lateness that one amount is owed for, for example 1h")?.length()
         let cap = fields["cap"].flatMap { $0.number(zero: false, atMost: Self.mostMoney) }
         let currency = fields.required("currency", "three capital letters, for example EUR")?.currency()
@@ -142,12 +151,13 @@ struct TaskSLAReading {
 /// Prices: the owner's exchange rates.
 enum PricesReading {
     static let mostMoney = 1e9
+    private static let form = "0 or more, in the policy's currency"
 
     static func prices(_ reading: Reading) -> Prices? {
         guard let fields = reading.fields(["timePerHour", "networkPerGiB", "storagePerGiBHour"]) else { return nil }
-        let time = fields.required("timePerHour")?.number(zero: true, atMost: mostMoney)
-        let network = fields.required("networkPerGiB")?.number(zero: true, atMost: mostMoney)
-        let storage = fields.required("storagePerGiBHour")?.number(zero: true, atMost: mostMoney)
+        let time = fields.required("timePerHour", form)?.number(zero: true, atMost: mostMoney)
+        let network = fields.required("networkPerGiB", form)?.number(zero: true, atMost: mostMoney)
+        let storage = fields.required("storagePerGiBHour", form)?.number(zero: true, atMost: mostMoney)
         guard let time, let network, let storage else { return nil }
         guard time > 0 || network > 0 || storage > 0 else {
             reading.trouble("has all prices zero: nothing would be better than anything else", "give timePerHour a price")

@@ -15,7 +15,9 @@ struct HostileTests {
         #expect(result.declarations == [])
     }
 
-    @Test("a million brackets, braces, dashes or question marks", arguments: ["[", "{", "- ", "? ", "[{a: ", "{[", "? - ", "!!seq [", "&a [", "'", "\"", "%", "--- "])
+    static let openings: [String] = ["[", "{", "- ", "? ", "[{a: ", "{[", "? - ", "!!seq [", "&a [", "'", "\"", "%", "--- "]
+
+    @Test("half a megabyte of brackets, braces, dashes or question marks", arguments: openings)
     func nesting(opening: String) {
         let text = "spec: \n" + String(repeating: opening, count: (1 << 19) / opening.utf8.count)
         let result = read(text)
@@ -27,7 +29,8 @@ struct HostileTests {
     func deepestNesting(depth: Int) {
         let result = read("spec: " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth))
         #expect(!result.problems.isEmpty)
-        #expect(!read(sla("  labels: " + String(repeating: "{a: ", count: depth - 900) + String(repeating: "}", count: depth - 900))).problems.isEmpty)
+        let mappings = String(repeating: "{a: ", count: depth) + String(repeating: "}", count: depth)
+        #expect(!read("metadata: {name: a, labels: \(mappings)}").problems.isEmpty)
     }
 
     @Test("aliases unfold to no more than their limit allows")
@@ -57,7 +60,7 @@ struct HostileTests {
     @Test("a mapping with one key very often")
     func repetition() {
         let result = read(String(repeating: "kind: Fleet\n", count: 2_000))
-        #expect(result.problems.contains { $0.message == "is given twice" } || result.problems.contains { $0.message.hasPrefix("a mapping has a key twice") })
+        #expect(result.problems.map(\.message) == ["a mapping has a key twice: kind"])
         #expect(result.declarations == [])
     }
 
@@ -67,14 +70,16 @@ struct HostileTests {
         let result = read(sla("  policy: a\n  policy: b\n# \(all)\n"))
         #expect(result.problems.map(\.message) == ["a mapping has a key twice: policy"])
         let some = read(sla("  policy: a\n  policy: b\n# \u{E000}\n"))
-        #expect(some.problems.map(\.description) == ["test.yaml:8:3: error: spec.policy: is given twice (it is given in line 7 already)"])
+        #expect(some.problems.map(\.description) == ["test.yaml:8:3: error: spec.policy: is given twice (first at 7:3)"])
     }
 
-    @Test("a regular expression that nests, repeats or never ends", arguments: [
-        String(repeating: "(", count: 499), String(repeating: "(", count: 200) + "a" + String(repeating: ")", count: 200), String(repeating: "[", count: 400),
-        "(a)" + String(repeating: "*", count: 400), "(a{99999999999999999999})", "(a){1000000000}", #"(\p{Nothing})"#, #"(\u{FFFFFFFFFF})"#, #"\1(a)"#, "(?<n>a)(?<n>b)",
-        "a)(b", "(?x) (a) # b", #"(\Q(a)"#,
-    ])
+    static let expressionTable: [String] = [
+        String(repeating: "(", count: 499), String(repeating: "(", count: 200) + "a" + String(repeating: ")", count: 200),
+        String(repeating: "[", count: 400), "(a)" + String(repeating: "*", count: 400), "(a{99999999999999999999})", "(a){1000000000}",
+        #"(\p{Nothing})"#, #"(\u{FFFFFFFFFF})"#, #"\1(a)"#, "(?<n>a)(?<n>b)", "a)(b", "(?x) (a) # b", #"(\Q(a)"#,
+    ]
+
+    @Test("a regular expression that nests, repeats or never ends", arguments: expressionTable)
     func expressions(pattern: String) {
         let text = sla().replacingOccurrences(of: "progress: cpu-time", with: "progress: {console: {pattern: '\(pattern)', result: '(a)'}}")
         let result = read(text)
@@ -121,7 +126,10 @@ struct HostileTests {
         let rounds = 60 * (environment["CAIRN_SEEDS"].flatMap { Int($0) } ?? 1)
         print("mutations of declarations: CAIRN_SEED=\(seed)")
         var random = Seeded(state: seed)
-        let snippets = ["\n", ":", "- ", "[", "]", "{", "}", "'", "\"", "&a ", "*a", "!", "? ", "---\n", "\t", "#", "\u{0}", "\u{FEFF}", "\r", "%", "|", ">", "~", "<<: ", "-", ".nan", "9e99"]
+        let snippets = [
+            "\n", ":", "- ", "[", "]", "{", "}", "'", "\"", "&a ", "*a", "!", "? ", "---\n", "\t", "#", "\u{0}", "\u{FEFF}", "\r", "%", "|", ">", "~",
+            "<<: ", "-", ".nan", "9e99",
+        ]
         for file in try Folders.files(Folders.files.appending(path: "good"), ".yaml") {
             let original = [UInt8](try Data(contentsOf: file))
             for round in 0..<rounds {

@@ -116,7 +116,7 @@ struct MeaningTests {
         #expect(first == second)
     }
 
-    @Test("a wrong document keeps the others of its file from nothing but being first")
+    @Test("a wrong document does not keep the others of its file from being read")
     func partly() throws {
         let result = try read(Folders.files.appending(path: "bad/document-second-is-wrong.yaml"))
         #expect(result.declarations.count == 1)

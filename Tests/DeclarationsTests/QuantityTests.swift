@@ -17,7 +17,7 @@ struct QuantityTests {
         ("90", "did you mean 90s?"), ("1e3", "did you mean 1e3s?"), ("5 min", "did you mean 5m?"), ("10S", "did you mean 10s?"),
         ("2 Hours 30 Minutes", "did you mean 2h30m?"), ("500ms", "did you mean 0.5s?"), ("1h30", "did you mean 1h30m?"),
         ("2d12", "did you mean 2d12h?"), ("30m1h", "from the largest down, for example 1h30m"), ("1h1h", "from the largest down, for example 1h30m"),
-        ("36526d", "at most 5217w6d"), ("1e400s", form), ("-5s", form), ("nan", form), ("nans", form), ("inf", form), ("0x10s", form), ("1..5s", form),
+        ("36526d", "at most 36525d"), ("1e400s", form), ("-5s", form), ("nan", form), ("nans", form), ("inf", form), ("0x10s", form), ("1..5s", form),
         ("s", form), ("", form), (".", form), ("٣s", form), ("1y", form), ("5s5", form), ("forever", form),
     ]
 
@@ -34,10 +34,11 @@ struct QuantityTests {
     func durationText(seconds: Double) throws { #expect(try Quantity.duration(Quantity.text(Seconds(seconds))) == Seconds(seconds)) }
 
     @Test("a length beyond the longest is told without a crash")
-    func endlessText() { #expect(Quantity.text(Seconds(.greatestFiniteMagnitude)) == "5217w6d") }
+    func endlessText() { #expect(Quantity.text(Seconds(.greatestFiniteMagnitude)) == "36525d") }
 
     static let sizesTable: [(String, Int64)] = [
-        ("128MiB", 134_217_728), ("1KiB", 1_024), ("1.5GiB", 1_610_612_736), ("0.5KiB", 512), ("2TiB", Int64(2) << 40), ("1024TiB", Int64(1) << 50), ("0MiB", 0),
+        ("128MiB", 134_217_728), ("1KiB", 1_024), ("1.5GiB", 1_610_612_736), ("0.5KiB", 512), ("2TiB", Int64(2) << 40),
+        ("1024TiB", Int64(1) << 50), ("0MiB", 0),
     ]
 
     @Test("sizes", arguments: sizesTable)
@@ -86,8 +87,10 @@ struct QuantityTests {
     func moments(text: String, seconds: Double) throws { #expect(try Quantity.moment(text) == Timestamp(seconds)) }
 
     static let noMomentsTable: [(String, String)] = [
-        ("2027-02-29T00:00:00Z", "not in the calendar"), ("2100-02-29T00:00:00Z", "not in the calendar"), ("2027-04-31T00:00:00Z", "not in the calendar"),
-        ("2027-00-01T00:00:00Z", "not in the calendar"), ("2027-01-00T00:00:00Z", "not in the calendar"), ("2027-13-01T00:00:00Z", "not in the calendar"),
+        ("2027-02-29T00:00:00Z", "not in the calendar"), ("2100-02-29T00:00:00Z", "not in the calendar"),
+        ("2027-04-31T00:00:00Z", "not in the calendar"),
+        ("2027-00-01T00:00:00Z", "not in the calendar"), ("2027-01-00T00:00:00Z", "not in the calendar"),
+        ("2027-13-01T00:00:00Z", "not in the calendar"),
         ("2027-01-01T24:00:00Z", "not on the clock"), ("2027-01-01T00:60:00Z", "not on the clock"), ("2027-01-01T00:00:61Z", "not on the clock"),
         ("2027-01-01T00:00:00+24:00", "has no zone that exists"), ("2027-01-01T00:00:00+01:60", "has no zone that exists"),
         ("2027-01-01T00:00:00", "has no zone"), ("2027-01-01", "is no moment"), ("2027-1-1T00:00:00Z", "is no moment"), ("tomorrow", "is no moment"),
@@ -101,7 +104,8 @@ struct QuantityTests {
     }
 
     static let decimalsTable: [(String, Double?)] = [
-        ("1", 1.0), ("+1.5", 1.5), ("-2", -2), (".5", 0.5), ("1e3", 1_000), ("nan", nil), ("inf", nil), ("0x10", nil), ("1e999", nil), ("1.", nil), ("", nil),
+        ("1", 1.0), ("+1.5", 1.5), ("-2", -2), (".5", 0.5), ("1e3", 1_000), ("nan", nil), ("inf", nil), ("0x10", nil), ("1e999", nil), ("1.", nil),
+        ("", nil),
         ("1_000", nil), ("1,5", nil), (String(repeating: "9", count: 500), nil),
     ]
 

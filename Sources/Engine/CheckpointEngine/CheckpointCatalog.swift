@@ -31,8 +31,11 @@ package struct CheckpointCatalog: Sendable {
         try await markFormat()
         let bytes = try Documents.bytes(EpochRecord(task: task, epoch: .first, node: node, from: nil, at: time.now()))
         let path = Format.epoch(task, .first)
-        _ = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path) }
+        let isNew = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path) }
         guard try await newestEpoch(of: task) == .first else { throw .staleEpoch(task: task, epoch: .first) }
+        if !isNew, try await !manifests(task, .first).isEmpty {
+            throw .local(path: Format.task(task), detail: "the store holds checkpoints of an earlier task of this name: they are not to be mixed")
+        }
         try await openUnlessSealed(task, .first)
         return try await epochRecord(task, .first).node
     }

@@ -74,7 +74,12 @@ package struct CheckpointEngine: Sendable {
     /// - Throws: `.staleEpoch` when another node has it.
     package func begin(_ submission: TaskSubmission, epoch: Epoch) async throws(EngineError) {
         let directory = directory(submission.task, epoch)
-        if let state = try directory.load(), state.isRunning { return }
+        if let state = try directory.load(), state.isRunning {
+            guard state.submission == submission else {
+                throw .local(path: directory.path, detail: "another task of this name runs here, submitted at \(state.submission.submittedAt.rawValue)")
+            }
+            return
+        }
         try await catalog.require(epoch, of: submission.task, ownedBy: configuration.node)
         try await stopEarlierLives(of: submission.task, before: epoch)
         // Whatever is here was left by a start that did not come to its end.

@@ -25,10 +25,25 @@ actor Chronicle {
     func append(_ records: [EventRecord]) async throws(LedgerError) -> [EventRecord] {
         guard !records.isEmpty else { return [] }
         let appended = try await ledger.append(records)
-        for record in appended { waiting[record.sequence] = record }
+        for record in appended where record.sequence > knowledge.sequence { waiting[record.sequence] = record }
+        foldWaiting()
+        // Something before it, or among what was passed over, was appended by a call that failed all the same: it is in the ledger.
+        if !waiting.isEmpty || appended.count < records.count { try await catchUp() }
+        return appended
+    }
+
+    private func foldWaiting() {
         var ready: [EventRecord] = []
         while let next = waiting.removeValue(forKey: knowledge.sequence + Int64(ready.count) + 1) { ready.append(next) }
         knowledge = knowledge.folding(ready)
-        return appended
+    }
+
+    private func catchUp() async throws(LedgerError) {
+        let before = knowledge.sequence
+        let missed = try await ledger.events(after: before, limit: 5_000)
+        // Another call may have folded some of it meanwhile.
+        knowledge = knowledge.folding(missed.filter { $0.sequence > knowledge.sequence })
+        waiting = waiting.filter { $0.key > knowledge.sequence }
+        foldWaiting()
     }
 }

@@ -55,9 +55,12 @@ package struct StepExecution: Sendable {
     private func fenceOff(_ node: NodeID, _ report: NodeReport?) async -> Outcome {
         guard let declared = fleet.nodes.first(where: { $0.id == node }) else { return Outcome(trouble: "node \(node) is not in the fleet") }
         let target = FenceTarget(agent: report?.process, guests: report?.guestProcesses ?? [])
+        // Processes that nobody has told of cannot be ended, and must not be said to have been. The store's fence holds all the same.
+        let method = declared.fence == .process && report == nil ? .storeOnly : declared.fence
         do throws(FenceError) {
-            let detail = try await fence.fence(node, method: declared.fence, lastReport: target)
-            return happened(.nodeFenced(node: node, method: declared.fence.name, detail: detail))
+            var detail = try await fence.fence(node, method: method, lastReport: target)
+            if method != declared.fence { detail += "; its processes are not known, as it has not reported to this manager" }
+            return happened(.nodeFenced(node: node, method: method.name, detail: detail))
         } catch {
             var outcome = happened(.fenceFailed(node: node, reason: "\(error)"))
             outcome.trouble = "\(error); its tasks wait"

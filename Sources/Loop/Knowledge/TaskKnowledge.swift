@@ -116,8 +116,13 @@ package struct TaskKnowledge: Hashable, Sendable {
     mutating func fold(_ record: EventRecord) {
         guard !state.isFinal || isAboutCheckpoints(record.event) else { return }
         switch record.event {
-        case .taskPlaced(_, let epoch, let node) where epoch == self.epoch: state = .placed(node)
-        case .taskStarted(_, let epoch, let node) where epoch == self.epoch: begin(on: node, progress: 0, at: record.at)
+        case .taskPlaced(_, let epoch, let node) where epoch == self.epoch:
+            guard case .submitted = state else { return }
+            state = .placed(node)
+        case .taskStarted(_, let epoch, let node) where epoch == self.epoch:
+            // Told again by an order that was carried out again, it must not undo what came after.
+            guard case .placed = state else { return }
+            begin(on: node, progress: 0, at: record.at)
         case .epochRaised(_, let epoch, let node, let from) where epoch > self.epoch:
             interrupt(at: record.at)
             self.epoch = epoch
@@ -126,6 +131,7 @@ package struct TaskKnowledge: Hashable, Sendable {
             if let from, let index = committed.lastIndex(where: { $0.id == from }) { committed.removeSubrange((index + 1)...) }
             if from == nil { committed = [] }
         case .taskResumed(let resumption) where resumption.epoch == epoch:
+            guard case .resuming = state else { return }
             // A damaged checkpoint may have been passed over for an earlier one.
             if let used = committed.lastIndex(where: { $0.id == resumption.checkpoint }) { committed.removeSubrange((used + 1)...) }
             let progress = committed.last { $0.id == resumption.checkpoint }?.progress ?? 0

@@ -43,6 +43,12 @@ package actor NodeAgent {
     private var underway: [TaskID: OrderID] = [:]
     private var stopping: Set<TaskID> = []
     private var standing: [TaskID: StandingPlan] = [:]
+    /// Starts and resumptions that were carried out: each is told once, though it may be ordered again until the manager has heard.
+    private var carriedOut: Set<OrderID> = []
+    private var works: [Int: Task<Void, Never>] = [:]
+    private var begun = 0
+    private var hasCleared = false
+    private var found: HypervisorCapabilities?
     private var lastAnswer: Timestamp
     private var isAway = false
 
@@ -72,16 +78,24 @@ package actor NodeAgent {
 
     package func run() async throws {
         while !Task.isCancelled {
-            do { try await runOnce() } catch let error as LedgerError where error.isRetryable { log("this heartbeat is lost: \(error)") }
+            do { try await runOnce() } catch {
+                // What cannot be written down must not be done; anything else may pass.
+                if let error = error as? LedgerError, !error.isRetryable { throw error }
+                if error is CancellationError { throw error }
+                log("this heartbeat is lost: \(error)")
+            }
             try await time.sleep(for: configuration.heartbeat)
         }
     }
 
     package func runOnce() async throws {
+        if !hasCleared {
+            try await engine.clearUnfinished()
+            hasCleared = true
+        }
         let guests = try await look()
         let report = NodeReport(
-            node: configuration.node, incarnation: configuration.incarnation, capabilities: try await hypervisor.capabilities(),
-            process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
+            node: configuration.node, incarnation: configuration.incarnation, capabilities: try await capabilities(), process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
             events: try await journal.pending(limit: 500))
         let answer: Result<NodeOrders, LinkError>
         do throws(LinkError) { answer = .success(try await link.exchange(report)) } catch { answer = .failure(error) }
@@ -93,6 +107,18 @@ package actor NodeAgent {
         }
     }
 
+    /// Until every order that was begun has come to its end.
+    package func ordersEnded() async { for work in works.values { await work.value } }
+    /// How many are under way.
+    package var ordersUnderway: Int { works.count }
+
+    private func capabilities() async throws -> HypervisorCapabilities {
+        if let found { return found }
+        let fresh = try await hypervisor.capabilities()
+        found = fresh
+        return fresh
+    }
+
     // MARK: Watching
 
     /// - Returns: the guests' processes.
@@ -102,11 +128,14 @@ package actor NodeAgent {
         var guests: [ProcessIdentity] = []
         for task in here {
             let id = task.submission.task
-            let status = try await hypervisor.status(task.domain)
-            if let process = status?.process { guests.append(process) }
-            // Between a start and its end the domain may come and go.
-            if underway[id] != nil && status == nil { continue }
-            try await look(at: task, status)
+            // A hypervisor that is busy for a moment is no reason to fall silent.
+            do {
+                let status = try await hypervisor.status(task.domain)
+                if let process = status?.process { guests.append(process) }
+                // Between a start and its end the domain may come and go.
+                if underway[id] != nil && status == nil { continue }
+                try await look(at: task, status)
+            } catch let error as HypervisorError { log("\(id) cannot be seen now: \(error)") }
         }
         return guests
     }
@@ -128,7 +157,6 @@ package actor NodeAgent {
             watch.sampledAt = now
             try await journal.write(.progressSeen(seen.sample), at: now)
         }
-        watch.end = seen.end
         watches[id] = watch
         switch seen.end {
         case .finished(let result):
@@ -139,6 +167,8 @@ package actor NodeAgent {
             log("\(id) has failed: \(reason)")
         case nil: break
         }
+        // Only what is written down is not looked for again.
+        watches[id]?.end = seen.end
     }
 
     private func observations() -> [TaskObservation] {
@@ -184,13 +214,22 @@ package actor NodeAgent {
         if case .stop = order.action {
             guard stopping.insert(order.task).inserted else { return }
         } else {
-            guard underway[order.task] == nil, !stopping.contains(order.task) else { return }
+            guard underway[order.task] == nil, !stopping.contains(order.task), !carriedOut.contains(order.id) else { return }
             underway[order.task] = order.id
         }
         if case .checkpoint = order.action { watches[order.task]?.lastCheckpointAt = time.now() }
-        Task {
-            do { try await runner.carryOut(order, progress: { await self.progress(of: order.task) }) } catch { log("\(order.id): \(error)") }
+        begun += 1
+        let number = begun
+        works[number] = Task {
+            do {
+                try await runner.carryOut(order, progress: { await self.progress(of: order.task) })
+                switch order.action {
+                case .start, .resume: carriedOut.insert(order.id)
+                case .checkpoint, .stop, .prune: break
+                }
+            } catch { log("\(order.id): \(error)") }
             ended(order)
+            works[number] = nil
         }
     }
 

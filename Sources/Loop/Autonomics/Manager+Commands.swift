@@ -1,3 +1,4 @@
+import CheckpointEngine
 import Knowledge
 import Ports
 import Vocabulary
@@ -30,11 +31,22 @@ extension Manager: ManagerCommands {
             problems.append("no node \(node); the fleet has \(configuration.fleet.nodes.map(\.id.rawValue).joined(separator: ", "))")
         }
         guard problems.isEmpty else { throw .invalid(problems) }
-        let number = known.tasks.values.filter { $0.sla.name == sla.name }.count + 1
-        let task = TaskID("\(sla.name)-\(number)")
+        let task = try await newName(sla.name, known)
         let submission = TaskSubmission(task: task, sla: sla, version: version, submittedAt: time.now(), wantedNode: node)
         try await record(.taskSubmitted(submission))
         tell("\(task): submitted, prefers \(sla.preference.name)")
+        return task
+    }
+
+    /// Never used before: not in the ledger, not by a submission on its way, and not in the store, which may know of a ledger that was lost.
+    private func newName(_ name: String, _ known: Knowledge) async throws(CommandError) -> TaskID {
+        let stored: [TaskID]
+        do throws(EngineError) { stored = try await catalog.tasks() } catch { throw .failed("\(error)") }
+        let used = Set(stored).union(known.tasks.keys).union(submitted)
+        var number = 1
+        while used.contains(TaskID("\(name)-\(number)")) { number += 1 }
+        let task = TaskID("\(name)-\(number)")
+        submitted.insert(task)
         return task
     }
 
@@ -50,7 +62,7 @@ extension Manager: ManagerCommands {
         if let underway = known.underway { throw .conflict("\(task): a checkpoint is under way already (\(underway.order))") }
         let plan = schedules[task]?.standing.order ?? CheckpointOrder(codec: .zstd, replication: 1)
         do throws(LedgerError) {
-            let id = DecisionID("d" + padded(Int(try await ledger.nextDecisionNumber())))
+            let id = DecisionID("d" + padded(Int(try await takeDecisionNumber())))
             let decision = Decision(
                 id: id, at: time.now(), kind: .checkpoint, task: task, node: node, mode: .enforce, sla: known.submission.version, policy: nil,
                 models: configuration.version, inputs: [], alternatives: [], chosen: nil, binding: nil, rules: [],

@@ -23,6 +23,7 @@ package actor Manager {
     let chronicle: Chronicle
     let ledger: any Ledger
     let store: any CheckpointStore
+    let catalog: CheckpointCatalog
     let execution: StepExecution
     let policies: any PolicySource
     let time: any TimeSource
@@ -32,7 +33,14 @@ package actor Manager {
     private var heartbeats: [NodeID: LiveView.Heartbeats] = [:]
     var reports: [NodeID: NodeReport] = [:]
     var schedules: [TaskID: Schedule] = [:]
+    /// Names given to tasks in this manager's life, told to the ledger or not yet.
+    var submitted: Set<TaskID> = []
     private var prunes: [TaskID: [CheckpointID]] = [:]
+    /// Decisions' numbers below this are taken, recorded or not yet.
+    private var nextDecision: Int64 = 0
+    /// In how many reports in a row a node has not shown a task that should run there.
+    private var absences: [TaskID: Int] = [:]
+    private var troubles = Troubles()
     private var cycles: Int64 = 0
     private var lastCycleAt: Timestamp?
 
@@ -64,7 +72,8 @@ package actor Manager {
         self.time = time
         self.log = log
         chronicle = Chronicle(ledger: ledger)
-        execution = StepExecution(catalog: CheckpointCatalog(store: store, time: time), fence: fence, fleet: configuration.fleet, time: time)
+        catalog = CheckpointCatalog(store: store, time: time)
+        execution = StepExecution(catalog: catalog, fence: fence, fleet: configuration.fleet, time: time)
         startedAt = time.now()
     }
 
@@ -89,13 +98,24 @@ package actor Manager {
         let known = await chronicle.knowledge
         let findings = Analysis.assess(known, live: view(), fleet: configuration.fleet, schedules: schedules)
         try await noteStandings(findings, known)
-        let plan = Planning.plan(
-            known, findings: findings, fleet: configuration.fleet, schedules: schedules, nextDecision: try await ledger.nextDecisionNumber())
-        try await ledger.record(plan.decisions)
+        let recorded = try await ledger.nextDecisionNumber()
+        let number = max(nextDecision, recorded)
+        let plan = Planning.plan(known, findings: findings, fleet: configuration.fleet, schedules: schedules, nextDecision: number)
+        nextDecision = number + Int64(plan.decisions.count)
+        let decisions = plan.decisions.filter { !troubles.isWaiting($0, at: findings.at) }
+        try await ledger.record(decisions)
         schedules = plan.schedules
-        for decision in plan.decisions { try await carryOut(decision, findings) }
+        for decision in decisions { try await carryOut(decision, findings) }
         cycles += 1
         lastCycleAt = time.now()
+    }
+
+    /// A number that no other decision has, though a command and the loop decide at the same time.
+    func takeDecisionNumber() async throws(LedgerError) -> Int64 {
+        let recorded = try await ledger.nextDecisionNumber()
+        let number = max(nextDecision, recorded)
+        nextDecision = number + 1
+        return number
     }
 
     // MARK: Monitor
@@ -157,9 +177,11 @@ package actor Manager {
             try await settle(try await chronicle.append(outcome.events))
             if let trouble = outcome.trouble {
                 log(trouble)
+                troubles.met(decision, at: time.now())
                 return
             }
         }
+        troubles.overcame(decision)
     }
 
     func note(_ event: Event) async throws(LedgerError) {
@@ -199,11 +221,29 @@ package actor Manager {
         let appended = try await chronicle.append(report.events)
         for record in appended { tellOf(record.event) }
         try await settle(appended)
+        try await noteAbsences(report)
         var acknowledged: Int64 = 0
         for case .agent(_, _, let number) in report.events.map(\.source) { acknowledged = max(acknowledged, number) }
         let orders = Orders.inForce(for: report, knowledge: await chronicle.knowledge, prunes: prunes)
         return NodeOrders(
             acknowledged: acknowledged, orders: orders, standing: schedules.values.filter { $0.node == report.node }.map(\.standing))
+    }
+
+    /// A task that runs as far as anybody knows, and that its node does not have: its disk was replaced, or wiped.
+    private func noteAbsences(_ report: NodeReport) async throws(LedgerError) {
+        for task in await chronicle.knowledge.liveTasks where task.state == .running(report.node) {
+            // The first reports after a start may not show it yet, and a long backlog may hold its end.
+            guard !report.tasks.contains(where: { $0.task == task.id && $0.epoch == task.epoch }), report.events.count < 100 else {
+                absences[task.id] = nil
+                continue
+            }
+            absences[task.id, default: 0] += 1
+            guard absences[task.id, default: 0] >= 5 else { continue }
+            absences[task.id] = nil
+            let event = Event.taskFailed(task: task.id, epoch: task.epoch, node: report.node, reason: "the node does not have it any more")
+            tellOf(event)
+            try await note(event)
+        }
     }
 
     private func tellOf(_ event: Event) {

@@ -34,7 +34,8 @@ enum Orders {
 
     /// A guest that this node should not be running: of a task that ended, went elsewhere, or is to be taken back.
     private static func mustStop(_ seen: TaskObservation, on node: NodeID, _ knowledge: Knowledge) -> Bool {
-        guard let task = knowledge.tasks[seen.task] else { return true }
+        // Not in this ledger: somebody else's, or of a ledger that was lost. Not ours to end.
+        guard let task = knowledge.tasks[seen.task] else { return false }
         if case .interrupted = task.state { return true }
         return task.state.isFinal || task.node != node || task.epoch != seen.epoch
     }

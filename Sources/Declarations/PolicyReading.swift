@@ -4,9 +4,9 @@ import Vocabulary
 struct PolicyReading {
     /// What the three names mean in a policy that does not say; in its currency.
     static let defaultPreferences: [String: Prices] = [
-        "finish-sooner": Prices(timePerHour: 10, networkPerGiB: 0.01, storagePerGiBHour: 0.0001),
-        "balanced": Prices(timePerHour: 4, networkPerGiB: 0.5, storagePerGiBHour: 0.001),
-        "save-network": Prices(timePerHour: 1, networkPerGiB: 20, storagePerGiBHour: 0.01),
+        "finish-sooner": Prices(timePerHour: 6, networkPerGiB: 0.001, storagePerGiBHour: 0.0001),
+        "balanced": Prices(timePerHour: 3, networkPerGiB: 0.01, storagePerGiBHour: 0.0002),
+        "save-network": Prices(timePerHour: 1, networkPerGiB: 0.02, storagePerGiBHour: 0.0005),
     ]
     /// More often than every second no guest can be saved.
     static let interval = Seconds(1)...Quantity.longestDuration

@@ -63,6 +63,7 @@ world_start_manager() {
   rm -f "$world/state/manager.json"
   "$cairn" run --fleet "$world/fleet.yaml" --policies "$world_policies" --state "$world/state" --port "${world_port:-0}" \
     >>"$world/manager.log" 2>&1 &
+  disown "$!" # its end is seen by its record; the shell need not tell of it
   remember_process "$world/processes/manager" "$!" || fail 1 "the manager ended at once: $(tail -n 3 "$world/manager.log")"
   world_wait_for 20 "the manager" test -s "$world/state/manager.json"
   world_port=$(sed -E 's/.*:([0-9]+)".*/\1/' <(grep -oE '"url":"[^"]*"' "$world/state/manager.json"))
@@ -73,7 +74,14 @@ world_start_agent() {
   mkdir -p "$world/$1"
   "$cairn" agent --node "$1" --fleet "$world/fleet.yaml" --manager "http://127.0.0.1:$world_port" --work "$world/$1" \
     --sample-interval 2 >>"$world/agent-$1.log" 2>&1 &
+  disown "$!"
   remember_process "$world/processes/agent-$1" "$!" || fail 1 "agent $1 ended at once: $(tail -n 3 "$world/agent-$1.log")"
+}
+
+# world_wait_for_nodes N - until so many have joined; they first find out what their hypervisors can do.
+world_wait_for_nodes() { world_wait_for 60 "$1 nodes" world_has_nodes "$1"; }
+world_has_nodes() {
+  (($(sqlite3 -readonly "$world/state/ledger.db" "SELECT count(DISTINCT node) FROM events WHERE kind = 'nodeJoined'") >= $1))
 }
 
 # world_submit FILE [ARGUMENT...] - print the task.
@@ -159,8 +167,8 @@ world_wait_for() {
 
 # world_end KEEP - end everything that was started here, remove the directory (KEEP is yes: leave it).
 world_end() {
-  local status=$? record process node
-  [[ -n ${world:-} && -d $world ]] || return "$status"
+  local record process node
+  [[ -n ${world:-} && -d $world ]] || return 0
   for record in "$world"/processes/*; do
     if process=$(remembered_process "$record"); then kill -TERM "$process" 2>/dev/null || true; fi
   done
@@ -173,5 +181,4 @@ world_end() {
   if [[ -d $world/hdfs ]]; then "$world_top/scripts/lab" hdfs down --dir "$world/hdfs" || true; fi
   if [[ ${1:-no} == yes ]]; then say "left for looking at: $world"; else rm -rf "$world"; fi
   world=
-  return "$status"
 }

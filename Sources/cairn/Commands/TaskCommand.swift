@@ -5,6 +5,10 @@ import Knowledge
 import Ports
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 struct TaskCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "task", abstract: "Tasks.", subcommands: [Submit.self, List.self, Show.self, Watch.self, Cancel.self])
@@ -64,18 +68,18 @@ struct TaskCommand: AsyncParsableCommand {
         func run() async throws {
             let ledger = try state.directory.ledger()
             var known = Knowledge()
-            var printed: Int64 = 0
+            var display = LiveDisplay()
             while true {
                 let news = try await ledger.events(after: known.sequence, limit: 10_000)
                 known = known.folding(news)
-                if !json {
-                    for record in news where record.sequence > printed { if let line = Telling.line(record) { print(line) } }
-                    printed = known.sequence
-                }
-                let followed = known.tasks.values.filter { tasks.isEmpty ? true : tasks.contains($0.id.rawValue) }
                 for wanted in tasks where known.tasks[TaskID(wanted)] == nil { throw Failure.notDone("no task \(wanted)") }
+                let followed = known.tasks.values.filter { tasks.isEmpty ? true : tasks.contains($0.id.rawValue) }
                 let summaries = followed.map { TaskSummary($0) }.sorted { $0.task < $1.task }
-                if json { try printJSON(summaries) } else { for summary in summaries where summary.endedAt == nil { print(summary.line) } }
+                if json {
+                    try printJSON(summaries)
+                } else {
+                    display.show(news: news.compactMap { Telling.line($0) }, status: summaries.filter { $0.endedAt == nil }.map(\.line))
+                }
                 fflush(nil)
                 if followed.allSatisfy({ $0.state.isFinal }) {
                     let bad = followed.filter { if case .finished = $0.state { false } else { true } }
@@ -175,8 +179,29 @@ struct TaskSummary: Encodable {
     }
 }
 
+/// News that scroll, above a status that stays in its place on a terminal; elsewhere the status is printed again each time.
+struct LiveDisplay {
+    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private var statusLines = 0
+
+    mutating func show(news: [String], status: [String]) {
+        // Up to where the status begins, and everything below it away. Source: ECMA-48, CUU and ED.
+        if isTerminal, statusLines > 0 { print("\u{1B}[\(statusLines)A\u{1B}[J", terminator: "") }
+        for line in news { print(line) }
+        // A line that wraps would be two.
+        let width = Terminal.width
+        for line in status { print(isTerminal ? String(line.prefix(width)) : line) }
+        statusLines = status.count
+    }
+}
+
 enum Terminal {
-    static var width: Int { Int(ProcessInfo.processInfo.environment["COLUMNS"] ?? "") ?? 100 }
+    /// Columns of the terminal; COLUMNS overrides it; 100 where there is neither.
+    static var width: Int {
+        if let given = Int(ProcessInfo.processInfo.environment["COLUMNS"] ?? ""), given > 0 { return given }
+        var size = winsize()
+        return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
+    }
 
     static func columns(_ rows: [[String]]) -> String {
         let count = rows.map(\.count).max() ?? 0

@@ -10,23 +10,6 @@ import WebHDFSStore
     import Glibc
 #endif
 
-/// The HDFS that `scripts/lab hdfs run -- swift test` gives: its NameNode, and the lab's directory.
-enum Lab {
-    static let nameNode = ProcessInfo.processInfo.environment["CAIRN_HDFS"]
-    static let directory = ProcessInfo.processInfo.environment["CAIRN_HDFS_DIR"] ?? ""
-    static var isThere: Bool { nameNode != nil }
-    static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("scripts/lab").path
-
-    /// A store at a root of its own.
-    static func store(_ nameNodes: [String]? = nil, root: String, patience: Duration = .seconds(60)) throws -> WebHDFSStore {
-        let addresses = try nameNodes ?? [#require(nameNode)]
-        return try WebHDFSStore(nameNodes: addresses, root: root, user: "cairn", random: Seeded(UInt64.random(in: .min ... .max)), patience: patience)
-    }
-
-    static func freshRoot() -> String { "/tests/" + UUID().uuidString }
-}
-
 /// Splitmix64. Source: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014.
 final class Seeded: RandomSource {
     private let state: Mutex<UInt64>
@@ -59,9 +42,11 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
             }
             try await body(try DirectoryStore(root: root, random: Seeded(UInt64.random(in: .min ... .max))))
         case .webHDFS:
-            let root = Lab.freshRoot()
-            try await body(try Lab.store(root: root))
-            try await Lab.store(root: "/tests").remove(String(root.dropFirst("/tests/".count)))
+            try await Lab.turnstile.together {
+                let root = Lab.freshRoot()
+                try await body(try Lab.store(root: root))
+                try await Lab.store(root: "/tests").remove(String(root.dropFirst("/tests/".count)))
+            }
         }
     }
 }

@@ -119,10 +119,23 @@ hdfs_status() {
 hdfs_start() {
   local package=namenode
   [[ $2 == NameNode ]] || package=datanode
-  hdfs_java_run "$1" "org.apache.hadoop.hdfs.server.$package.$2" >>"$directory/$1.log" 2>&1 </dev/null &
+  (
+    hdfs_close_inherited
+    hdfs_java_run "$1" "org.apache.hadoop.hdfs.server.$package.$2"
+  ) >>"$directory/$1.log" 2>&1 </dev/null &
   local started=$!
   disown "$started"
   remember_process "$directory/$1.pid" "$started" || fail 1 "$1 ended at once: $directory/$1.log"
+}
+
+# hdfs_close_inherited - close what the caller had open: who waits for its pipes
+# to close is not to wait for a server that outlives the call.
+hdfs_close_inherited() {
+  local entry
+  for entry in "/proc/$BASHPID/fd"/*; do
+    entry=${entry##*/}
+    ((entry <= 2)) || eval "exec $entry>&-"
+  done
 }
 
 hdfs_start_datanode() {

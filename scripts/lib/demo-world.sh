@@ -81,7 +81,7 @@ world_start_agent() {
 # world_wait_for_nodes N - until so many have joined; they first find out what their hypervisors can do.
 world_wait_for_nodes() { world_wait_for 60 "$1 nodes" world_has_nodes "$1"; }
 world_has_nodes() {
-  (($(sqlite3 -readonly "$world/state/ledger.db" "SELECT count(DISTINCT node) FROM events WHERE kind = 'nodeJoined'") >= $1))
+  (($(sqlite3 -readonly "$world/state/ledger.db" "SELECT count(DISTINCT json_extract(payload_json, '$.nodeJoined.node')) FROM events WHERE kind = 'nodeJoined'") >= $1))
 }
 
 # world_submit FILE [ARGUMENT...] - print the task.

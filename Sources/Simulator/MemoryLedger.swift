@@ -89,18 +89,25 @@ package final class MemoryLedger: Ledger {
     }
 }
 
-/// Any ledger as one process sees it: calls may fail before they are carried out or after it, and fail all once the process is dead.
+/// Any ledger as one process sees it: calls may fail before they are carried out or after it, may take time, and fail all once the process is
+/// dead.
 package struct FaultyLedger: Ledger {
     private let base: any Ledger
     private let faults: Faults
+    private let pace: Pace?
 
-    package init(_ base: any Ledger, faults: Faults) {
+    package init(_ base: any Ledger, faults: Faults, pace: Pace? = nil) {
         self.base = base
         self.faults = faults
+        self.pace = pace
     }
 
     private func call<Value>(_ name: String, _ body: () async throws(LedgerError) -> Value) async throws(LedgerError) -> Value {
-        try await faults.around("ledger.\(name)", .busy(path: "ledger"), body)
+        try await faults.around("ledger.\(name)", .busy(path: "ledger")) { () throws(LedgerError) in
+            if let pace, await !pace.pass("ledger.\(name)") { throw .busy(path: "ledger") }
+            if faults.isDead { throw .busy(path: "ledger") }
+            return try await body()
+        }
     }
 
     package func append(_ events: [EventRecord]) async throws(LedgerError) -> [EventRecord] {

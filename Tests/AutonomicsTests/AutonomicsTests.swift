@@ -6,7 +6,7 @@ import Vocabulary
 
 private let everyTen = CheckpointPolicy.Settings(strategy: .fixed(Seconds(10)), floorSeconds: Seconds(5))
 
-@Suite("The loop keeps a task going")
+@Suite("The loop keeps a task going", .timeLimit(.minutes(2)))
 struct LoopTests {
     @Test("a task runs to its end, and its guest is gone then")
     func runsToItsEnd() async throws {
@@ -162,7 +162,7 @@ struct LoopTests {
     }
 }
 
-@Suite("Decisions come by themselves, and in Audit mode stay decisions")
+@Suite("Decisions come by themselves, and in Audit mode stay decisions", .timeLimit(.minutes(2)))
 struct DecisionTests {
     @Test("a two-minute task on a reliable node is never checkpointed")
     func reliable() async throws {

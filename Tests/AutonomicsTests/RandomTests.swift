@@ -5,7 +5,7 @@ import Testing
 import Vocabulary
 
 /// Whole lives of tasks under faults drawn from a seed; a failure says which.
-@Suite("Whatever goes wrong, no checkpoint is lost and no task doubled")
+@Suite("Whatever goes wrong, no checkpoint is lost and no task doubled", .timeLimit(.minutes(2)))
 struct RandomTests {
     static let settings = CheckpointPolicy.Settings(strategy: .fixed(Seconds(8)), floorSeconds: Seconds(5), keepLast: 2)
 

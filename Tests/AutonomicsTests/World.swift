@@ -13,7 +13,7 @@ final class World {
     let time = VirtualTime()
     let random: SeededRandom
     let store: MemoryStore
-    let ledger: any Ledger
+    var ledger: any Ledger
     let processes = SimulatedProcesses()
     let fence: SimulatedFence
     private(set) var nodes: [NodeID: Node] = [:]
@@ -118,9 +118,13 @@ final class World {
     var log: [String] { desk.log }
     var events: [EventRecord] { get async throws { try await ledger.events(after: 0, limit: 1_000_000) } }
 
+    /// Runs a command of somebody's beside everything else.
+    func ask(_ name: String, _ body: @escaping @Sendable () async throws -> Void) { desk.round(of: name, managerFaults, body) }
+
     // MARK: Processes
 
-    func startManager() async throws {
+    /// - Parameter ledgerPace: how long calls to the ledger take.
+    func startManager(ledgerPace: [String: Seconds] = [:]) async throws {
         managers += 1
         let faults = Faults()
         managerFaults = faults
@@ -132,7 +136,8 @@ final class World {
                     guard let sla = declared.declarations.withLock({ $0[text] }) else { throw .invalid(["\(file): no such declaration"]) }
                     return (sla, DocumentVersion(name: sla.name, digest: "sha256:\(text)"))
                 }),
-            ledger: FaultyLedger(ledger, faults: faults), store: FaultyStore(store, faults: faults), fence: fence, policies: policies, time: time,
+            ledger: FaultyLedger(ledger, faults: faults, pace: Pace(time: time, seconds: ledgerPace)),
+            store: FaultyStore(store, faults: faults), fence: fence, policies: policies, time: time,
             log: { [desk] line in desk.note("manager: \(line)") })
         manager = fresh
         try await fresh.begin()
@@ -191,15 +196,20 @@ final class World {
         for name in nodes.keys.sorted() { startAgent(name.rawValue) }
     }
 
+    /// What can be submitted by its name.
+    func declare(_ name: String, run: String, work: Int, limits: Limits = Limits(), deadline: Deadline? = nil) {
+        let spec = TaskSpec(
+            base: "base.squashfs", kernel: "vmlinuz", ramdisk: "ramdisk", memoryBytes: .mebibytes(1), deltaBytes: .mebibytes(1), run: run,
+            workSeconds: Seconds(Double(work)))
+        let sla = TaskSLA(name: name, task: spec, progress: SimulatedGuest.progress, deadline: deadline, limits: limits)
+        desk.declarations.withLock { $0[name] = sla }
+    }
+
     @discardableResult
     func submit(
         _ name: String = "t", work: Int = 60, run: String? = nil, node: String? = nil, limits: Limits = Limits(), deadline: Deadline? = nil
     ) async throws -> TaskID {
-        let spec = TaskSpec(
-            base: "base.squashfs", kernel: "vmlinuz", ramdisk: "ramdisk", memoryBytes: .mebibytes(1), deltaBytes: .mebibytes(1),
-            run: run ?? "chain \(work)", workSeconds: Seconds(Double(work)))
-        let sla = TaskSLA(name: name, task: spec, progress: SimulatedGuest.progress, deadline: deadline, limits: limits)
-        desk.declarations.withLock { $0[name] = sla }
+        declare(name, run: run ?? "chain \(work)", work: work, limits: limits, deadline: deadline)
         let task = try await #require(manager).submit(name, file: "\(name).yaml", node: node.map { NodeID($0) })
         tasks.append(task)
         return task
@@ -208,6 +218,7 @@ final class World {
     // MARK: Time
 
     func tick(_ length: Seconds = Seconds(1)) async throws {
+        try Task.checkCancellation()
         await time.advance(by: length) { await self.settle() }
         for name in nodes.keys.sorted() {
             let node = nodes[name]!
@@ -236,7 +247,7 @@ final class World {
     /// Until whatever is under way sleeps on the virtual clock. Each activity sleeps in one place at most, so the numbers tell.
     func settle() async {
         var calm = 0
-        while calm < 2 {
+        while calm < 2, !Task.isCancelled {
             // Heartbeats first: what they begin is then counted with the orders.
             var active = desk.busyCount
             for agent in ghosts + nodes.values.compactMap(\.agent) { active += await agent.ordersUnderway }

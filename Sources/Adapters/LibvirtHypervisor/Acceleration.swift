@@ -5,7 +5,7 @@ import Vocabulary
 /// Whether guests can use KVM here. `/dev/kvm` may be there and hang every guest, so a Linux kernel is started with it, for seconds at most.
 enum Acceleration {
     /// How long a kernel may take to say its first word, seconds.
-    private static let patience = 5.0
+    private static let patience = "5"
 
     /// - Parameter kernel: a kernel to try with; without one, emulation it is.
     static func found(kernel: String?) -> HypervisorCapabilities.Acceleration {
@@ -16,30 +16,25 @@ enum Acceleration {
 
     private static func runs(_ kernel: String) -> Bool {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/qemu-system-x86_64")
+        // timeout(1) ends it even where this process does not live to do so; reading its output ends with it.
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
         process.arguments = [
-            "-accel", "kvm", "-cpu", "qemu64", "-m", "128", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append",
-            "console=ttyS0 panic=-1",
+            "--signal=KILL", patience, "/usr/bin/qemu-system-x86_64", "-accel", "kvm", "-cpu", "qemu64", "-m", "128", "-nodefaults", "-display", "none",
+            "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append", "console=ttyS0 panic=-1",
         ]
         let output = Pipe()
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         process.standardInput = FileHandle.nullDevice
         do { try process.run() } catch { return false }
-        let limit = Date().addingTimeInterval(patience)
-        // Ended from beside, which ends the reading here, too.
-        let watchdog = Thread {
-            while process.isRunning && Date() < limit { usleep(50_000) }
-            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        }
-        watchdog.start()
         var text = ""
         while !text.contains("Linux version") {
             let piece = output.fileHandleForReading.availableData
             if piece.isEmpty { break }
             text += String(decoding: piece, as: UTF8.self)
         }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        // SIGTERM, which timeout(1) passes on.
+        if process.isRunning { process.terminate() }
         process.waitUntilExit()
         return text.contains("Linux version")
     }

@@ -156,6 +156,8 @@ package struct LibvirtHypervisor: Hypervisor {
     /// - Returns: how long the guest stood still, if QEMU told.
     private func snapshot(_ name: String, _ memoryPath: String, _ nextLayer: String) throws(HypervisorError) -> Seconds? {
         let domain = try connection.existing(name)
+        let ending = LastRound(of: domain.pointer)
+        defer { ending.isOver() }
         let start = Timestamp(Date().timeIntervalSince1970)
         let flags =
             VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_LIVE.rawValue

@@ -16,7 +16,8 @@ package final class DirectLink: ManagerLink {
         package var delay: Double
         package var delaySeconds: Seconds
         package init(
-            loseReport: Double = 0, loseAnswer: Double = 0, duplicate: Double = 0, replay: Double = 0, delay: Double = 0, delaySeconds: Seconds = Seconds(2)
+            loseReport: Double = 0, loseAnswer: Double = 0, duplicate: Double = 0, replay: Double = 0, delay: Double = 0,
+            delaySeconds: Seconds = Seconds(2)
         ) {
             self.loseReport = loseReport
             self.loseAnswer = loseAnswer

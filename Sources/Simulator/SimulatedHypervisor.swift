@@ -232,7 +232,9 @@ package struct FaultyHypervisor: Hypervisor {
         self.pace = pace
     }
 
-    private func call<Value>(_ name: String, _ domain: String, _ body: () async throws(HypervisorError) -> Value) async throws(HypervisorError) -> Value {
+    private func call<Value>(
+        _ name: String, _ domain: String, _ body: () async throws(HypervisorError) -> Value
+    ) async throws(HypervisorError) -> Value {
         let lost = HypervisorError.busy(name: domain, detail: "no answer to \(name)")
         return try await faults.around("hypervisor.\(name) \(domain)", lost) { () throws(HypervisorError) in
             if let pace, await !pace.pass("hypervisor.\(name)") { throw lost }

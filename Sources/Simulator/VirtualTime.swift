@@ -69,8 +69,8 @@ package final class VirtualTime: TimeSource {
     private func takeNext(before end: Timestamp) -> CheckedContinuation<Void, any Error>? {
         state.withLock { state in
             let due = state.sleepers.indices.filter { state.sleepers[$0].until <= end }
-            guard let first = due.min(by: { (state.sleepers[$0].until, state.sleepers[$0].number) < (state.sleepers[$1].until, state.sleepers[$1].number) })
-            else { return nil }
+            func moment(_ index: Int) -> (Timestamp, Int64) { (state.sleepers[index].until, state.sleepers[index].number) }
+            guard let first = due.min(by: { moment($0) < moment($1) }) else { return nil }
             let sleeper = state.sleepers.remove(at: first)
             state.now = max(state.now, sleeper.until)
             return sleeper.wake

@@ -65,7 +65,9 @@ struct LoopTests {
         world["a"].link.cut(false)
         try await world.pass(4)
         #expect(world.guests(of: task).map(\.epoch) == [2])
-        let refused = try await world.events.contains { if case .staleCommitRefused(task, Epoch(1), _, NodeID("a")) = $0.event { true } else { false } }
+        let refused = try await world.events.contains {
+            if case .staleCommitRefused(task, Epoch(1), _, NodeID("a")) = $0.event { true } else { false }
+        }
         #expect(refused == isCheckpointing)
         #expect(try await world.wait(100) { try await world.finished(task) != nil })
         try await world.checkRules(work: 80)

@@ -29,7 +29,8 @@ extension World {
                 committed[words[1], default: []].append(String(words[4].dropLast(5)))
             case .created(let path):
                 let words = path.split(separator: "/").map(String.init)
-                guard words.count == 4, words[2] == "epochs", let epoch = Int(words[3].dropLast(5)), let bytes = store.bytes(at: path) else { continue }
+                guard words.count == 4, words[2] == "epochs", let epoch = Int(words[3].dropLast(5)) else { continue }
+                guard let bytes = store.bytes(at: path) else { continue }
                 #expect(epoch == newestEpoch[words[1], default: 0] + 1, "seed \(seed): \(path) came out of turn")
                 newestEpoch[words[1]] = epoch
                 do {
@@ -51,7 +52,8 @@ extension World {
             switch record.event {
             case .taskStarted(let task, _, _): #expect(started.insert(task).inserted, "seed \(seed): \(task) was started twice")
             case .taskResumed(let it):
-                #expect(resumed.insert(Resumed(task: it.task, epoch: it.epoch)).inserted, "seed \(seed): \(it.task) was resumed twice in epoch \(it.epoch)")
+                let isFirst = resumed.insert(Resumed(task: it.task, epoch: it.epoch)).inserted
+                #expect(isFirst, "seed \(seed): \(it.task) was resumed twice in epoch \(it.epoch)")
             case .checkpointCommitted(let checkpoint):
                 #expect(committed.contains("\(checkpoint.task)/\(checkpoint.id)"), "seed \(seed): \(checkpoint.id) is not in the store")
             case .taskFinished(let task, _, _, let result):

@@ -27,7 +27,7 @@ struct RandomTests {
                 }
             } else if kills < 6, !world.managerFaults.isDead, world.random.happens(0.15) || kills == 0 && second == 20 {
                 kills += 1
-                world.managerFaults.crash(at: world.managerFaults.calls + world.random.number(in: 1...25), world.random.happens(0.5) ? .before : .after)
+                world.crashManagerSoon(within: 25)
             }
             if kills == 3, world["a"].agent != nil {
                 world.powerOff("a")
@@ -103,7 +103,7 @@ struct RandomTests {
             world[name].faults.fail("hypervisor.", random.happens(0.5) ? .before : .after, skipping: random.number(in: 0...9), times: 2)
             return (later, { _ in })
         default:
-            world.managerFaults.crash(at: world.managerFaults.calls + random.number(in: 1...25), random.happens(0.5) ? .before : .after)
+            world.crashManagerSoon(within: 25)
             return (later, { world in
                 guard world.manager == nil else { return }
                 try await world.startManager()

@@ -54,7 +54,7 @@ struct RestartTests {
                     try await world.startManager()
                 } else if kills < 4, !world.managerFaults.isDead, world.random.happens(0.2) {
                     kills += 1
-                    world.managerFaults.crash(at: world.managerFaults.calls + world.random.number(in: 1...20), world.random.happens(0.5) ? .before : .after)
+                    world.crashManagerSoon(within: 20)
                 }
                 if kills == 2, world["a"].agent != nil, world.guests(of: task).contains(where: { $0.node == NodeID("a") }) { world.powerOff("a") }
                 return try await world.finished(task) != nil
@@ -76,7 +76,9 @@ struct RestartTests {
         #expect(try await world.wait(30) { world.guests(of: task).contains { $0.epoch == 2 } })
         // It still runs, and nobody has said otherwise.
         #expect(world.guests(of: task).contains { $0.node == NodeID("a") && $0.epoch == 1 })
-        let fenced = try await world.events.compactMap { if case .nodeFenced(NodeID("a"), let method, let detail) = $0.event { (method, detail) } else { nil } }
+        let fenced = try await world.events.compactMap { record in
+            if case .nodeFenced(NodeID("a"), let method, let detail) = record.event { (method, detail) } else { nil }
+        }
         #expect(fenced.map(\.0) == ["store-only"])
         #expect(fenced.allSatisfy { $0.1.contains("not known") })
         // With its standing plan it tries to commit, and finds out.
@@ -205,12 +207,12 @@ struct RaceTests {
         // Recording takes half a second, in which the command comes.
         try await world.startManager(ledgerPace: ["ledger.record": Seconds(0.5)])
         world.startAgent("a")
-        let task = try await world.submit(work: 60)
-        #expect(try await world.wait(20) { try await world.count { if case .taskStarted = $0 { true } else { false } } == 1 })
+        let (task, other) = (try await world.submit(work: 60), try await world.submit("u", work: 60))
+        #expect(try await world.wait(20) { try await world.count { if case .taskStarted = $0 { true } else { false } } == 2 })
         let manager = try #require(world.manager)
         for _ in 0..<40 {
-            // Turns of the loop are under way at some of these moments; the command comes in all of them.
-            world.ask("command") { _ = try await manager.checkpointNow(task, by: "ann") }
+            // Turns of the loop are under way at some of these moments; the commands come in all of them, two at once.
+            for task in [task, other] { world.ask("command \(task)") { _ = try await manager.checkpointNow(task, by: "ann") } }
             try await world.tick(Seconds(0.4))
         }
         #expect(try await world.commits > 0)

@@ -80,7 +80,9 @@ final class World {
         func changes() async -> [PolicyChange] { [.loaded(policy, version: DocumentVersion(name: policy.name, digest: "sha256:p"))] }
     }
 
-    static let pace = ["hypervisor.start": Seconds(0.5), "hypervisor.capture": Seconds(0.5), "hypervisor.restore": Seconds(1), "store.commit": Seconds(1.2)]
+    static let pace = [
+        "hypervisor.start": Seconds(0.5), "hypervisor.capture": Seconds(0.5), "hypervisor.restore": Seconds(1), "store.commit": Seconds(1.2),
+    ]
 
     init(
         seed: UInt64 = 1, nodes names: [String] = ["a", "b", "c"], settings: CheckpointPolicy.Settings, fence method: FenceMethod = .process,
@@ -144,6 +146,11 @@ final class World {
         desk.manager.withLock { $0 = fresh }
     }
 
+    /// It dies at one of its next calls, before it or after it.
+    func crashManagerSoon(within calls: Int) {
+        managerFaults.crash(at: managerFaults.calls + random.number(in: 1...calls), random.happens(0.5) ? .before : .after)
+    }
+
     func killManager() {
         managerFaults.die()
         manager = nil
@@ -161,7 +168,8 @@ final class World {
         let hypervisor = FaultyHypervisor(node.machine, faults: faults, pace: pace)
         let engine = CheckpointEngine(
             configuration: .init(node: node.id, work: node.work, images: folder + "/images", version: "test"),
-            store: FaultyStore(store, faults: faults, pace: pace), hypervisor: hypervisor, disks: FaultyDisks(SimulatedDisks(), faults: faults), time: time)
+            store: FaultyStore(store, faults: faults, pace: pace), hypervisor: hypervisor, disks: FaultyDisks(SimulatedDisks(), faults: faults),
+            time: time)
         node.agent = NodeAgent(
             configuration: .init(node: node.id, incarnation: Incarnation("\(name)-\(node.lives)"), process: process, heartbeat: Seconds(1)),
             link: node.link, engine: engine, hypervisor: hypervisor, journal: FaultyJournal(node.journal, faults: faults), time: time,
@@ -280,7 +288,8 @@ final class World {
         for task in tasks {
             let guests = guests(of: task)
             let newest = guests.map(\.epoch).max()
-            #expect(guests.filter { $0.epoch == newest }.count <= 1, "seed \(seed), \(time.now().rawValue - 1_000_000) s: two guests of one epoch: \(guests)")
+            let isOne = guests.filter { $0.epoch == newest }.count <= 1
+            #expect(isOne, "seed \(seed), \(time.now().rawValue - 1_000_000) s: two guests of one epoch: \(guests)")
         }
         #expect(nodes.values.map(\.machine.mispairings).reduce(0, +) == 0, "seed \(seed): memory came up over another disk")
     }

@@ -84,7 +84,8 @@ final class Bench {
     func checkpoint(_ task: TaskID = TaskID("t-1"), on node: Node, epoch: Epoch = .first) async throws -> CheckpointRecord {
         let engine = node.engine()
         let id = try engine.nextCheckpoint(of: task, epoch: epoch)
-        return try await engine.checkpoint(task, epoch: epoch, id: id, order: OrderID("o-\(id)"), plan: Self.plan, progress: progress(of: task, on: node))
+        return try await engine.checkpoint(
+            task, epoch: epoch, id: id, order: OrderID("o-\(id)"), plan: Self.plan, progress: progress(of: task, on: node))
     }
 
     func progress(of task: TaskID, on node: Node) -> Double? {

@@ -184,7 +184,9 @@ struct DamageTests {
         let bench = try Bench()
         let a = bench.node("a")
         bench.memory.put(Array(#"{"digest":"?","document":{"format":2,"more":true}}"#.utf8), at: Format.marker)
-        await #expect(throws: EngineError.tooNew(what: Format.marker, format: 2)) { _ = try await a.catalog().openFirst(of: TaskID("t-1"), for: a.id) }
+        await #expect(throws: EngineError.tooNew(what: Format.marker, format: 2)) {
+            _ = try await a.catalog().openFirst(of: TaskID("t-1"), for: a.id)
+        }
         #expect(bench.memory.paths == [Format.marker])
     }
 

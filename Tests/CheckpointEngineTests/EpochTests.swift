@@ -52,6 +52,23 @@ struct EpochTests {
         #expect(b.machine.started.isEmpty)
     }
 
+    @Test("a new task is not mixed with an earlier one of its name, whose ledger was lost")
+    func earlierTask() async throws {
+        let bench = try Bench()
+        let a = bench.node("a")
+        let old = bench.submission()
+        try await bench.begin(old, on: a)
+        await bench.pass(5)
+        // Opened again before anything was committed, as by a manager that did not live to tell: the same owner.
+        #expect(try await a.catalog().openFirst(of: task, for: NodeID("b")) == a.id)
+        await #expect(throws: EngineError.self) { try await a.engine().begin(bench.submission(), epoch: .first) }
+        try await a.engine().begin(old, epoch: .first)
+        try await bench.checkpoint(on: a)
+        let error = await #expect(throws: EngineError.self) { _ = try await a.catalog().openFirst(of: task, for: a.id) }
+        #expect(error?.description.contains("an earlier task of this name") == true)
+        #expect(a.machine.started.count == 1)
+    }
+
     @Test("a stale node's commit is refused, at every moment at which the epoch may end", arguments: Bench.Store.allCases)
     func staleCommit(store: Bench.Store) async throws {
         let bench = try Bench(store)

@@ -76,7 +76,7 @@ package struct CheckpointEngine: Sendable {
         let directory = directory(submission.task, epoch)
         if let state = try directory.load(), state.isRunning {
             guard state.submission == submission else {
-                throw .local(path: directory.path, detail: "another task of this name runs here, submitted at \(state.submission.submittedAt.rawValue)")
+                throw .local(path: directory.path, detail: "another task of this name runs here")
             }
             return
         }

@@ -93,7 +93,9 @@ struct TaskDirectory: Sendable {
 
     func discardMemories() throws(EngineError) {
         let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: path) } catch { throw .local(path: path, detail: error.localizedDescription) }
+        do { names = try FileManager.default.contentsOfDirectory(atPath: path) } catch {
+            throw .local(path: path, detail: error.localizedDescription)
+        }
         for name in names where name.hasPrefix("memory-") { try discard(path + "/" + name) }
     }
 

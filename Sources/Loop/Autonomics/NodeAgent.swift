@@ -95,7 +95,8 @@ package actor NodeAgent {
         }
         let guests = try await look()
         let report = NodeReport(
-            node: configuration.node, incarnation: configuration.incarnation, capabilities: try await capabilities(), process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
+            node: configuration.node, incarnation: configuration.incarnation, capabilities: try await capabilities(),
+            process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
             events: try await journal.pending(limit: 500))
         let answer: Result<NodeOrders, LinkError>
         do throws(LinkError) { answer = .success(try await link.exchange(report)) } catch { answer = .failure(error) }

@@ -86,7 +86,8 @@ final class FakeHDFS: Sendable {
                 if case .keep(let count) = fault { kept = Array(kept.prefix(count)) }
                 if case .flipBit = fault { kept[kept.count / 2] ^= 4 }
                 state.files[path] = File(
-                    bytes: kept, id: state.ids, blockSize: Int(exchange.parameter("blocksize") ?? "") ?? 0, replication: Int(exchange.parameter("replication") ?? "") ?? 3)
+                    bytes: kept, id: state.ids, blockSize: Int(exchange.parameter("blocksize") ?? "") ?? 0,
+                    replication: Int(exchange.parameter("replication") ?? "") ?? 3)
                 state.directories.formUnion(Self.parents(path))
             }
             reply = (201, "")
@@ -106,7 +107,7 @@ final class FakeHDFS: Sendable {
         default: reply = state.withLock { $0.answer(operation, path, exchange, fault) }
         }
         if case .cut(afterDoing: true) = fault { return }
-        if reply.json.contains("RemoteException") || !reply.json.isEmpty { exchange.answer(reply.status, json: reply.json) } else { exchange.answer(reply.status) }
+        if reply.json.isEmpty { exchange.answer(reply.status) } else { exchange.answer(reply.status, json: reply.json) }
     }
 
     static func parents(_ path: String) -> [String] {

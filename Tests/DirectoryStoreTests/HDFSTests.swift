@@ -162,7 +162,8 @@ struct HDFSTests {
     func killedWriter() async throws {
         try await alone {
             let (root, nameNode, dataNodes) = (root, try nameNode, try Lab.dataNodes())
-            await #expect(processExitsWith: .signal(SIGKILL)) { [root = root as String, nameNode = nameNode as String, dataNodes = dataNodes as [Int]] in
+            await #expect(processExitsWith: .signal(SIGKILL)) {
+                [root = root as String, nameNode = nameNode as String, dataNodes = dataNodes as [Int]] in
                 let proxy = try CuttingProxy(nameNode: nameNode, dataNodes: dataNodes) { transfer in
                     transfer.operation == "CREATE" ? .init(after: 5 << 20) { kill(getpid(), SIGKILL) } : nil
                 }
@@ -186,7 +187,8 @@ struct HDFSTests {
                 let create = WebHDFS.Operation(method: "PUT", name: "CREATE", file: path(".tmp/" + name), path: name)
                 _ = try await store.hdfs.transfer(create, body: [1])
                 let time = Int64((Date().timeIntervalSince1970 - age) * 1_000)
-                let times = WebHDFS.Operation(method: "PUT", name: "SETTIMES", file: path(".tmp/" + name), path: name, parameters: [("modificationtime", "\(time)")])
+                var times = WebHDFS.Operation(method: "PUT", name: "SETTIMES", file: path(".tmp/" + name), path: name)
+                times.parameters = [("modificationtime", String(time))]
                 _ = try await store.hdfs.ask(times)
             }
             try await store.write([1], to: "x", replication: 1)

@@ -69,7 +69,8 @@ enum Lab {
         process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(detail: "scripts/lab hdfs \(words.joined(separator: " ")): \(process.terminationStatus)") }
+        let status = process.terminationStatus
+        guard status == 0 else { throw Failure(detail: "scripts/lab hdfs \(words.joined(separator: " ")) ended with \(status)") }
     }
 
     /// HTTP ports of the DataNodes, as they are configured: the first is that of DataNode 1.
@@ -92,7 +93,9 @@ enum Lab {
     static func makeWhole() async throws {
         let client = HTTPClient(connectSeconds: 2)
         func answers(_ address: String) async -> Bool {
-            do throws(HTTPError) { return try await client.send(HTTPRequest("GET", address + "/jmx?qry=none", timeoutSeconds: 5)).status < 500 } catch { return false }
+            do throws(HTTPError) {
+                return try await client.send(HTTPRequest("GET", address + "/jmx?qry=none", timeoutSeconds: 5)).status < 500
+            } catch { return false }
         }
         let nameNode = try #require(nameNode)
         if await !answers(nameNode) { try run("start-namenode") }

@@ -10,6 +10,7 @@ final class LoopbackServer: Sendable {
     let port: Int
     var address: String { "http://127.0.0.1:\(port)" }
     private let listener: Int32
+    private let isStopped = Mutex(false)
 
     init(_ handle: @escaping @Sendable (Exchange) -> Void) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -28,7 +29,11 @@ final class LoopbackServer: Sendable {
         Thread.detachNewThread {
             while true {
                 let connection = accept(listener, nil, nil)
-                guard connection >= 0 else { return }
+                guard connection >= 0 else {
+                    // Here and nowhere else: its number is another's from then on.
+                    close(listener)
+                    return
+                }
                 Thread.detachNewThread {
                     if let exchange = Exchange(connection) { handle(exchange) }
                     close(connection)
@@ -39,8 +44,11 @@ final class LoopbackServer: Sendable {
 
     /// From here on nothing listens.
     func stop() {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
+        let isFirst = isStopped.withLock { isStopped in
+            defer { isStopped = true }
+            return !isStopped
+        }
+        if isFirst { shutdown(listener, Int32(SHUT_RDWR)) }
     }
     deinit { stop() }
 }

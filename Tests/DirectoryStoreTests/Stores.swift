@@ -1,6 +1,7 @@
 import DirectoryStore
 import Foundation
 import Ports
+import Simulator
 import Synchronization
 import Testing
 import Vocabulary
@@ -25,9 +26,14 @@ final class Seeded: RandomSource {
     }
 }
 
+private struct WallClock: TimeSource {
+    func now() -> Timestamp { Timestamp(Date().timeIntervalSince1970) }
+    func sleep(for length: Seconds) async throws { try await Task.sleep(for: .seconds(length.rawValue)) }
+}
+
 /// The stores that must behave alike.
 enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case directory, webHDFS
+    case directory, memory, webHDFS
     /// HDFS only where there is one.
     static let present = allCases.filter { $0 != .webHDFS || Lab.isThere }
     var testDescription: String { rawValue }
@@ -41,6 +47,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
                 do { try FileManager.default.removeItem(atPath: root) } catch { Issue.record("\(root) stays: \(error)") }
             }
             try await body(try DirectoryStore(root: root, random: Seeded(UInt64.random(in: .min ... .max))))
+        case .memory: try await body(MemoryStore(time: WallClock()))
         case .webHDFS:
             try await Lab.turnstile.together {
                 let root = Lab.freshRoot()

@@ -60,7 +60,9 @@ extension WebHDFSStore {
         let operation = WebHDFS.Operation(method: "PUT", name: "MKDIRS", file: directory, path: path)
         try await hdfs.persist(path, until: deadline) { () throws(Trouble) in
             let outcome: Outcome
-            do throws(Trouble) { outcome = try hdfs.decoded(Outcome.self, try await hdfs.ask(operation).body) } catch .final(.notFound), .final(.alreadyExists) {
+            do throws(Trouble) {
+                outcome = try hdfs.decoded(Outcome.self, try await hdfs.ask(operation).body)
+            } catch .final(.notFound), .final(.alreadyExists) {
                 throw .final(.failed(path: path, detail: "a file is where a directory is wanted"))
             }
             guard outcome.boolean else { throw .final(.failed(path: path, detail: "its directory cannot be made")) }

@@ -113,7 +113,9 @@ extension WebHDFSStore {
         return there
     }
 
-    func holds(_ bytes: [UInt8], at file: String, _ there: FileStatus, for path: String, until deadline: ContinuousClock.Instant) async throws(StoreError) -> Bool {
+    func holds(
+        _ bytes: [UInt8], at file: String, _ there: FileStatus, for path: String, until deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> Bool {
         guard there.type == .file, there.length == Int64(bytes.count) else { return false }
         return try await hdfs.persist(path, until: deadline) { () throws(Trouble) in
             do throws(Trouble) { return try await hasContent(bytes, file, there, for: path) } catch .final(.notFound) { return false }
@@ -147,7 +149,8 @@ extension WebHDFSStore {
             if try await hdfs.bean(NameSystem.self, "FSNamesystemState").CapacityRemaining < block { return true }
             var directory = root
             while true {
-                let operation = WebHDFS.Operation(method: "GET", name: "GETCONTENTSUMMARY", file: directory.isEmpty ? "/" : directory, path: directory)
+                let file = directory.isEmpty ? "/" : directory
+                let operation = WebHDFS.Operation(method: "GET", name: "GETCONTENTSUMMARY", file: file, path: directory)
                 let summary = try hdfs.decoded(ContentSummary.One.self, try await hdfs.ask(operation).body).ContentSummary
                 if summary.spaceQuota >= 0, summary.spaceConsumed + block * Int64(replication ?? 3) > summary.spaceQuota { return true }
                 if summary.quota >= 0, summary.fileCount + summary.directoryCount >= summary.quota { return true }
@@ -178,7 +181,7 @@ extension WebHDFSStore {
                 // With options there is nothing to say; a server that says yes or no did the other rename, which may have moved it into a directory.
                 if answer.body.isEmpty { return .done }
                 if try await isAt(destination, there) { return .done }
-                throw .final(.failed(path: path, detail: "the server renames without heeding options: is it HttpFS? A NameNode's own address is wanted"))
+                throw .final(.failed(path: path, detail: "the server heeds no options of a rename: is it HttpFS? A NameNode's address is wanted"))
             } catch {
                 switch error {
                 // Done by an earlier attempt whose answer was lost?
@@ -212,7 +215,8 @@ extension WebHDFSStore {
         do throws(StoreError) {
             let scratch = root + "/" + StorePath.scratch
             let soon = ContinuousClock.now
-            for old in try await statuses(below: scratch, for: StorePath.scratch, until: soon) where new.modificationTime - old.modificationTime > 3_600_000 {
+            let found = try await statuses(below: scratch, for: StorePath.scratch, until: soon)
+            for old in found where new.modificationTime - old.modificationTime > 3_600_000 {
                 try await remove(scratch + "/" + old.pathSuffix, for: StorePath.scratch, until: soon)
             }
         } catch { housekeeping.failed() }

@@ -6,9 +6,9 @@ import Vocabulary
 
 /// HDFS over WebHDFS: replicated, on every node, no single point of failure.
 ///
-/// An answer of 201 is no proof. Over quota it is 201 and a file of length 0; with the disks full, or the client killed, a closed, readable, truncated
-/// file stays. So whatever gets a name was whole before: it is written beside (`.tmp`), its length and its checksum as the DataNodes hold it are
-/// compared with ours, and then it is renamed.
+/// An answer of 201 is no proof. Over quota it is 201 and a file of length 0; with the disks full, or the client killed, a closed, readable,
+/// truncated file stays. So whatever gets a name was whole before: it is written beside (`.tmp`), its length and its checksum as the DataNodes
+/// hold it are compared with ours, and then it is renamed.
 ///
 /// The rename is the one with options (`renameoptions`, FileContext's): atomic, and unlike the one without, it tells apart the reasons why it did
 /// not happen, and never moves *into* a directory that has the destination's name. If its answer is lost, the file's id says whether it happened.
@@ -80,9 +80,8 @@ package struct WebHDFSStore: CheckpointStore {
         case .done: return true
         case .noParent, .noSource: return false
         case .taken:
-            guard let there = try await status(path, until: deadline), try await holds(bytes, at: full(path), there, for: path, until: deadline) else {
-                throw .alreadyExists(path: path)
-            }
+            guard let there = try await status(path, until: deadline) else { throw .unavailable(path: path, detail: "what was there was removed") }
+            guard try await holds(bytes, at: full(path), there, for: path, until: deadline) else { throw .alreadyExists(path: path) }
             return true
         }
     }

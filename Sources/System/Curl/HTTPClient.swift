@@ -1,5 +1,5 @@
 import CCurl
-import Ports
+import Foundation
 import Synchronization
 
 package struct HTTPRequest: Sendable {
@@ -83,7 +83,16 @@ package struct HTTPClient: Sendable {
     }
 
     package func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
-        try await onBlockingThread { () throws(HTTPError) in try perform(request) }
+        // Not on Dispatch's threads: of those hardly more than there are cores run at once, so a few servers that hang would hold up all else that
+        // blocks, and parts would not travel in parallel.
+        let result: Result<HTTPResponse, HTTPError> = await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                do throws(HTTPError) { continuation.resume(returning: .success(try perform(request))) } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
     }
 
     private func perform(_ request: HTTPRequest) throws(HTTPError) -> HTTPResponse {
@@ -130,8 +139,8 @@ package struct HTTPClient: Sendable {
     private func setUp(_ curl: UnsafeMutableRawPointer, _ request: HTTPRequest, _ answer: Answer, _ headers: UnsafeMutablePointer<curl_slist>?) {
         cairn_curl_set_string(curl, CURLOPT_URL, request.url)
         cairn_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
-        // No proxy, whatever the environment says (http_proxy): nodes, managers and stores are each other's neighbours, and a proxy that a machine has
-        // for the outside world would get every checkpoint to carry, could not reach names of the inside, and cuts what lasts.
+        // No proxy, whatever the environment says (http_proxy): nodes, managers and stores are each other's neighbours, and a proxy that a machine
+        // has for the outside world would get every checkpoint to carry, could not reach names of the inside, and cuts what lasts.
         cairn_curl_set_string(curl, CURLOPT_PROXY, "")
         cairn_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, connectSeconds)
         cairn_curl_set_long(curl, CURLOPT_TIMEOUT, request.timeoutSeconds)

@@ -51,10 +51,12 @@ struct LoopTests {
 
     @Test("a node that was away comes back: its commit is refused and its guest ended", arguments: [true, false])
     func staleNode(isCheckpointing: Bool) async throws {
-        let world = try await World(settings: everyTen, fence: .storeOnly)
+        // At the longer interval no standing checkpoint is due before the node is back.
+        let interval = Seconds(isCheckpointing ? 10 : 25)
+        let world = try await World(settings: .init(strategy: .fixed(interval), floorSeconds: Seconds(5)), fence: .storeOnly)
         try await world.startAll()
         let task = try await world.submit(work: 80, node: "a")
-        try await world.pass(25)
+        try await world.pass(isCheckpointing ? 25 : 35)
         world["a"].link.cut(true)
         #expect(try await world.wait(20) { world.guests(of: task).contains { $0.epoch == 2 } })
         // The old guest runs on, and its agent goes on with the standing plan.

@@ -81,7 +81,7 @@ final class World {
     }
 
     static let pace = [
-        "hypervisor.start": Seconds(0.5), "hypervisor.capture": Seconds(0.5), "hypervisor.restore": Seconds(1), "store.commit": Seconds(1.2),
+        "hypervisor.start": Seconds(1.6), "hypervisor.capture": Seconds(0.5), "hypervisor.restore": Seconds(2.2), "store.commit": Seconds(1.2),
     ]
 
     init(

@@ -33,15 +33,9 @@ extension LinkError: CustomStringConvertible {
 /// Makes a node harmless.
 package protocol Fence: Sendable {
     /// When it returns, the node's guests run no more (or, for `.storeOnly`, cannot commit).
+    /// - Parameter processes: what the node last reported of itself.
     /// - Returns: what was done, for the ledger.
-    func fence(_ node: NodeID, method: FenceMethod, lastReport: FenceTarget) async throws(FenceError) -> String
-}
-
-/// The processes that a node last reported.
-package struct FenceTarget: Hashable, Sendable {
-    package var agent: ProcessIdentity?
-    package var guests: [ProcessIdentity]
-    package init(agent: ProcessIdentity?, guests: [ProcessIdentity]) { self.agent = agent; self.guests = guests }
+    func fence(_ node: NodeID, method: FenceMethod, processes: NodeProcesses?) async throws(FenceError) -> String
 }
 
 package enum FenceError: Error, Hashable, Sendable {

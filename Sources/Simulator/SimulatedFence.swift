@@ -38,7 +38,7 @@ package final class SimulatedFence: Fence {
     package struct Call: Hashable, Sendable {
         package var node: NodeID
         package var method: FenceMethod
-        package var target: FenceTarget
+        package var processes: NodeProcesses?
     }
     private struct State {
         var calls: [Call] = []
@@ -56,9 +56,9 @@ package final class SimulatedFence: Fence {
     package var calls: [Call] { state.withLock { $0.calls } }
     package func fail(times: Int) { state.withLock { $0.failures = times } }
 
-    package func fence(_ node: NodeID, method: FenceMethod, lastReport: FenceTarget) async throws(FenceError) -> String {
+    package func fence(_ node: NodeID, method: FenceMethod, processes target: NodeProcesses?) async throws(FenceError) -> String {
         let isFailing = state.withLock { state in
-            state.calls.append(Call(node: node, method: method, target: lastReport))
+            state.calls.append(Call(node: node, method: method, processes: target))
             guard state.failures > 0 else { return false }
             state.failures -= 1
             return true
@@ -70,7 +70,7 @@ package final class SimulatedFence: Fence {
             powerOff(node)
             return "\(words.joined(separator: " ")) ended with 0"
         case .process:
-            let targets = (lastReport.agent.map { [$0] } ?? []) + lastReport.guests
+            let targets = target.map { [$0.agent] + $0.guests } ?? []
             let ended = targets.filter { processes.kill($0) }.count
             return "of \(targets.count) processes, \(ended) were alive and have been ended"
         }

@@ -54,6 +54,8 @@ package enum Event: Hashable, Sendable, Codable {
     case checkpointsPruned(task: TaskID, checkpoints: [CheckpointID])
 
     case nodeJoined(node: NodeID, incarnation: Incarnation, hypervisor: HypervisorCapabilities)
+    /// Its agent or its guests are others than before.
+    case nodeProcessesChanged(node: NodeID, NodeProcesses)
     case nodeSuspected(node: NodeID, phi: Double, silentSeconds: Seconds)
     case nodeTrusted(node: NodeID)
     case nodeLost(node: NodeID, phi: Double, silentSeconds: Seconds)

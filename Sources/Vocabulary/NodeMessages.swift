@@ -5,26 +5,36 @@ package struct NodeReport: Hashable, Sendable, Codable {
     package var node: NodeID
     package var incarnation: Incarnation
     package var capabilities: HypervisorCapabilities
-    /// The agent's process, for fencing a node that is a process on the manager's machine.
-    package var process: ProcessIdentity
-    /// The guests' processes.
-    package var guestProcesses: [ProcessIdentity]
+    package var processes: NodeProcesses
     package var sentAt: Timestamp
     package var tasks: [TaskObservation]
     /// Events that the manager has not acknowledged, oldest first; kept by the agent on disk until it has.
     package var events: [EventRecord]
     package init(
-        node: NodeID, incarnation: Incarnation, capabilities: HypervisorCapabilities, process: ProcessIdentity, guestProcesses: [ProcessIdentity],
-        sentAt: Timestamp, tasks: [TaskObservation], events: [EventRecord]
+        node: NodeID, incarnation: Incarnation, capabilities: HypervisorCapabilities, processes: NodeProcesses, sentAt: Timestamp,
+        tasks: [TaskObservation], events: [EventRecord]
     ) {
         self.node = node
         self.incarnation = incarnation
         self.capabilities = capabilities
-        self.process = process
-        self.guestProcesses = guestProcesses
+        self.processes = processes
         self.sentAt = sentAt
         self.tasks = tasks
         self.events = events
+    }
+}
+
+/// What a node consists of on its machine: what a fence has to end where the node is processes on the manager's own machine.
+package struct NodeProcesses: Hashable, Sendable, Codable {
+    package var agent: ProcessIdentity
+    /// Guests that run, as last seen.
+    package var guests: [ProcessIdentity]
+    /// The agent's own directory, absolute: a guest that was not seen yet has its files below it.
+    package var directory: String
+    package init(agent: ProcessIdentity, guests: [ProcessIdentity], directory: String) {
+        self.agent = agent
+        self.guests = guests
+        self.directory = directory
     }
 }
 

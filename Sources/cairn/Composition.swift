@@ -43,6 +43,7 @@ enum Composition {
         do { try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true) } catch {
             throw Failure.cannotTry("cannot make \(work): \(error.localizedDescription)")
         }
+        _ = try lockFile(work + "/lock", busy: "another agent is running in \(work)")
         let log = Logbook(name: "agent \(node)")
         let store = try store(fleet.store)
         let hypervisor = try hypervisor(uri: declared.hypervisor, work: work, images: fleet.imagesDirectory)

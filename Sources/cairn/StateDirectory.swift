@@ -33,14 +33,8 @@ struct StateDirectory {
         }
     }
 
-    /// Held for the life of the process: two managers of one state would order everything twice.
-    /// - Throws: when another manager holds it.
-    func lock() throws -> Int32 {
-        let descriptor = open(path + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Failure.cannotTry("cannot open \(path)/lock: \(String(cString: strerror(errno)))") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw Failure.cannotTry("another manager is running on \(path)") }
-        return descriptor
-    }
+    /// - Throws: when another manager holds it: two managers of one state would order everything twice.
+    func lock() throws -> Int32 { try lockFile(path + "/lock", busy: "another manager is running on \(path)") }
 
     func publish(_ address: Address) throws {
         try JSONEncoder().encode(address).write(to: URL(fileURLWithPath: addressPath), options: .atomic)
@@ -79,4 +73,16 @@ struct StateDirectory {
             return .notDone("it answers with status \(status): \(String(decoding: body.prefix(500), as: UTF8.self))")
         }
     }
+}
+
+/// A lock that is held for the life of the process.
+/// - Throws: `busy` when another process holds it.
+func lockFile(_ path: String, busy: String) throws -> Int32 {
+    let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw Failure.cannotTry("cannot open \(path): \(String(cString: strerror(errno)))") }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        close(descriptor)
+        throw Failure.cannotTry(busy)
+    }
+    return descriptor
 }

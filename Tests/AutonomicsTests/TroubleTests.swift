@@ -64,8 +64,8 @@ struct RestartTests {
         try ledger.close()
     }
 
-    @Test("it cannot know the processes of a node that went meanwhile, does not say that it ended them, and the old guest commits nothing")
-    func unknownProcesses() async throws {
+    @Test("it knows from the ledger the processes of a node that went meanwhile, and ends them before anything is resumed")
+    func processesOutliveTheManager() async throws {
         let world = try await World(settings: .init(strategy: .fixed(Seconds(25)), floorSeconds: Seconds(5)), fence: .process)
         try await world.startAll()
         let task = try await world.submit(work: 80, node: "a")
@@ -74,17 +74,48 @@ struct RestartTests {
         world["a"].link.cut(true)
         try await world.startManager()
         #expect(try await world.wait(30) { world.guests(of: task).contains { $0.epoch == 2 } })
-        // It still runs, and nobody has said otherwise.
-        #expect(world.guests(of: task).contains { $0.node == NodeID("a") && $0.epoch == 1 })
+        #expect(world.guests(of: task).map(\.epoch) == [2])
+        #expect(world["a"].agent == nil)
         let fenced = try await world.events.compactMap { record in
-            if case .nodeFenced(NodeID("a"), let method, let detail) = record.event { (method, detail) } else { nil }
+            if case .nodeFenced(NodeID("a"), let method, _) = record.event { method } else { nil }
         }
-        #expect(fenced.map(\.0) == ["store-only"])
-        #expect(fenced.allSatisfy { $0.1.contains("not known") })
-        // With its standing plan it tries to commit, and finds out.
-        #expect(try await world.wait(30) { world.guests(of: task).map(\.epoch) == [2] })
+        #expect(fenced == ["process"])
         #expect(try await world.wait(100) { try await world.finished(task) != nil })
         try await world.checkRules(work: 80)
+    }
+
+    @Test("a manager that was suspended blames no node for its own absence")
+    func ownAbsence() async throws {
+        let world = try await World(settings: everyTen)
+        try await world.startAll()
+        let task = try await world.submit(work: 60, node: "a")
+        try await world.pass(15)
+        // A minute in which neither the manager nor an agent does anything: the machine slept, or its clock was set forward.
+        await world.time.advance(by: Seconds(60))
+        // The manager is the first to wake.
+        try await #require(world.manager).runOnce()
+        #expect(try await world.wait(100) { try await world.finished(task) != nil })
+        #expect(try await world.count { if case .nodeLost = $0 { true } else { false } } == 0)
+        try await world.checkRules(work: 60)
+    }
+
+    @Test("a second agent of a node's name is refused while the first one is alive, and heard once it is not")
+    func rivals() async throws {
+        let world = try await World(nodes: ["a"], settings: everyTen)
+        try await world.startAll()
+        let task = try await world.submit(work: 60)
+        try await world.pass(15)
+        let manager = try #require(world.manager)
+        let rival = NodeReport(
+            node: NodeID("a"), incarnation: Incarnation("rival"),
+            capabilities: HypervisorCapabilities(uri: "", driver: "", version: "", acceleration: .emulation, captureWays: []),
+            processes: NodeProcesses(agent: ProcessIdentity(pid: 1, startTicks: 1), guests: [], directory: "/elsewhere"), sentAt: world.time.now(),
+            tasks: [], events: [])
+        await #expect(throws: CommandError.self) { try await manager.exchange(rival) }
+        #expect(world.guests(of: task).count == 1)
+        world.killAgent("a")
+        try await world.pass(4)
+        _ = try await manager.exchange(rival)
     }
 
     @Test("known processes are ended before anything is resumed")

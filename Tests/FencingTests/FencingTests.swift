@@ -15,7 +15,7 @@ struct FencingTests {
         try victim.run()
         let identity = try #require(ProcessTable.identity(of: victim.processIdentifier))
         #expect(ProcessTable.isAlive(identity))
-        let said = try await NodeFence().fence(NodeID("a"), method: .process, lastReport: FenceTarget(agent: identity, guests: []))
+        let said = try await NodeFence().fence(NodeID("a"), method: .process, processes: NodeProcesses(agent: identity, guests: [], directory: "/nowhere"))
         #expect(said == "of 1 processes, 1 were alive and have been ended")
         #expect(!ProcessTable.isAlive(identity))
         victim.waitUntilExit()
@@ -30,18 +30,60 @@ struct FencingTests {
         defer { bystander.terminate() }
         let real = try #require(ProcessTable.identity(of: bystander.processIdentifier))
         let earlier = ProcessIdentity(pid: real.pid, startTicks: real.startTicks - 1)
-        let said = try await NodeFence().fence(NodeID("a"), method: .process, lastReport: FenceTarget(agent: earlier, guests: []))
+        let said = try await NodeFence().fence(NodeID("a"), method: .process, processes: NodeProcesses(agent: earlier, guests: [], directory: "/nowhere"))
         #expect(said == "of 1 processes, 0 were alive and have been ended")
         #expect(ProcessTable.isAlive(real))
     }
 
+    @Test("a guest that was started after the last report is found by its files")
+    func unreportedGuest() async throws {
+        let folder = NSTemporaryDirectory() + "cairn-fence-" + UUID().uuidString
+        func guest(below directory: String) throws -> (process: Process, input: Pipe) {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/bash")
+            process.arguments = ["-c", "exec -a /usr/bin/qemu-system-none /bin/sh -c 'read line; : \(directory)/layers/000001.qcow2'"]
+            let input = Pipe()
+            process.standardInput = input
+            try process.run()
+            return (process, input)
+        }
+        let ours = try guest(below: folder)
+        let anothers = try guest(below: folder + "-other")
+        defer { anothers.process.terminate() }
+        for _ in 0..<500 where ProcessTable.guests(below: folder).isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+        let gone = ProcessIdentity(pid: 1, startTicks: 1)
+        let said = try await NodeFence().fence(
+            NodeID("a"), method: .process, processes: NodeProcesses(agent: gone, guests: [], directory: folder))
+        #expect(said == "of 2 processes, 1 were alive and have been ended")
+        ours.process.waitUntilExit()
+        #expect(ours.process.terminationReason == .uncaughtSignal)
+        #expect(anothers.process.isRunning)
+    }
+
+    @Test("what it does not know it does not say to have ended, and itself it does not end")
+    func refused() async throws {
+        await #expect(throws: FenceError.stillAlive(node: NodeID("a"), detail: "its processes are not known")) {
+            try await NodeFence().fence(NodeID("a"), method: .process, processes: nil)
+        }
+        let me = try #require(ProcessTable.identity(of: getpid()))
+        await #expect(throws: FenceError.self) {
+            try await NodeFence().fence(NodeID("a"), method: .process, processes: NodeProcesses(agent: me, guests: [], directory: "/nowhere"))
+        }
+    }
+
+    @Test("a command that hangs is ended")
+    func hangs() async throws {
+        await #expect(throws: FenceError.commandFailed(node: NodeID("a"), status: SIGKILL, detail: "it took longer than 1 s; ")) {
+            try await NodeFence(commandPatience: Seconds(1)).fence(NodeID("a"), method: .command(["sleep", "100"]), processes: nil)
+        }
+    }
+
     @Test("the operator's command decides by its exit status, and learns which node")
     func command() async throws {
-        let target = FenceTarget(agent: nil, guests: [])
-        let said = try await NodeFence().fence(NodeID("a"), method: .command(["sh", "-c", "test $CAIRN_NODE = a"]), lastReport: target)
+        let said = try await NodeFence().fence(NodeID("a"), method: .command(["sh", "-c", "test $CAIRN_NODE = a"]), processes: nil)
         #expect(said.hasSuffix("ended with 0"))
         await #expect(throws: FenceError.commandFailed(node: NodeID("b"), status: 3, detail: "no power switch\n")) {
-            try await NodeFence().fence(NodeID("b"), method: .command(["sh", "-c", "echo no power switch; exit 3"]), lastReport: target)
+            try await NodeFence().fence(NodeID("b"), method: .command(["sh", "-c", "echo no power switch; exit 3"]), processes: nil)
         }
     }
 }

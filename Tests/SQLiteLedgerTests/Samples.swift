@@ -74,6 +74,9 @@ enum Samples {
         .staleCommitRefused(task: task, epoch: .first, checkpoint: checkpointID, node: node),
         .checkpointsPruned(task: task, checkpoints: [checkpointID]),
         .nodeJoined(node: node, incarnation: Incarnation("i-1"), hypervisor: capabilities),
+        .nodeProcessesChanged(
+            node: node,
+            NodeProcesses(agent: ProcessIdentity(pid: 7, startTicks: 70), guests: [ProcessIdentity(pid: 8, startTicks: 80)], directory: "/work")),
         .nodeSuspected(node: node, phi: 3.5, silentSeconds: Seconds(4)),
         .nodeTrusted(node: node), .nodeLost(node: node, phi: .infinity, silentSeconds: Seconds(9)),
         .nodeFenced(node: node, method: "process", detail: "pid 12"), .fenceFailed(node: node, reason: "the switch does not answer"),

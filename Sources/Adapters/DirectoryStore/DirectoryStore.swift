@@ -46,8 +46,12 @@ package struct DirectoryStore: CheckpointStore {
             // A link fails if the name is taken, and if the parent is gone: both in one step. It works on NFS, too.
             if link(temporary, full(path)) != 0 {
                 let code = errno
-                unlink(temporary)
-                if code == ENOENT || code == ENOTDIR { return false }
+                defer { unlink(temporary) }
+                if code == ENOENT || code == ENOTDIR {
+                    // The parent is gone, unless it is the temporary file that somebody has removed.
+                    guard parentIsThere(path) else { return false }
+                    throw .unavailable(path: path, detail: "its temporary file has been removed")
+                }
                 guard code == EEXIST else { throw error(path, "link", code) }
                 guard try contents(path) == bytes else { throw .alreadyExists(path: path) }
                 return true
@@ -76,7 +80,9 @@ package struct DirectoryStore: CheckpointStore {
         try StorePath.check(destination)
         return try await work(source) { () throws(StoreError) in
             try makeParents(of: destination)
-            // RENAME_NOREPLACE is not to be had on NFS; onto an existing directory that is not empty a plain rename fails, too.
+            // RENAME_NOREPLACE is not to be had on NFS; what appears between this look and the rename can only be an empty directory, since
+            // onto one that is not empty a rename fails.
+            if access(full(source), F_OK) == 0, access(full(destination), F_OK) == 0 { throw .alreadyExists(path: destination) }
             guard rename(full(source), full(destination)) == 0 else {
                 if errno == ENOENT { return false }
                 throw error(source, "rename", errno)
@@ -106,12 +112,21 @@ package struct DirectoryStore: CheckpointStore {
             }
             defer { closedir(directory) }
             var entries: [StoreEntry] = []
-            while let entry = readdir(directory) {
+            while true {
+                errno = 0
+                guard let entry = readdir(directory) else {
+                    // A part of a directory must not be taken for all of it: the newest checkpoint may be in the rest.
+                    if errno != 0 { throw error(path, "readdir", errno) }
+                    break
+                }
                 let name = withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } }
                 guard !name.hasPrefix(".") else { continue }
                 var status = stat()
-                // Gone since it was listed: not there.
-                guard lstat(full(path) + "/" + name, &status) == 0 else { continue }
+                guard lstat(full(path) + "/" + name, &status) == 0 else {
+                    // Gone since it was listed: not there.
+                    if errno == ENOENT { continue }
+                    throw error(path, "lstat", errno)
+                }
                 entries.append(
                     StoreEntry(
                         name: name, isDirectory: status.st_mode & S_IFMT == S_IFDIR, bytes: ByteCount(Int64(status.st_size)),
@@ -174,6 +189,11 @@ package struct DirectoryStore: CheckpointStore {
         return bytes
     }
 
+    private func parentIsThere(_ path: String) -> Bool {
+        var status = stat()
+        return stat(StorePath.parent(of: path).map { full($0) } ?? root, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
     private func holds(_ path: String, _ bytes: [UInt8]) -> Bool {
         do throws(StoreError) { return try contents(path) == bytes } catch { return false }
     }
@@ -200,11 +220,12 @@ package struct DirectoryStore: CheckpointStore {
         return temporary
     }
 
+    /// Each directory that is made is flushed in its parent: a name is durable when all above it are.
     private func makeParents(of path: String) throws(StoreError) {
-        guard let parent = StorePath.parent(of: path) else { return }
-        do { try FileManager.default.createDirectory(atPath: full(parent), withIntermediateDirectories: true) } catch {
-            throw .failed(path: path, detail: "cannot make its directory: \(error.localizedDescription)")
-        }
+        guard let parent = StorePath.parent(of: path), access(full(parent), F_OK) != 0 else { return }
+        try makeParents(of: parent)
+        guard mkdir(full(parent), 0o755) == 0 || errno == EEXIST else { throw error(path, "mkdir", errno) }
+        try synchroniseParent(of: parent)
     }
 
     /// A name is durable when its directory is.

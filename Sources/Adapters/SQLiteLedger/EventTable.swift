@@ -137,6 +137,7 @@ enum EventTable {
                 case .staleCommitRefused(let task, _, _, _): Subject("staleCommitRefused", task)
                 case .checkpointsPruned(let task, _): Subject("checkpointsPruned", task)
                 case .nodeJoined: Subject("nodeJoined")
+                case .nodeProcessesChanged: Subject("nodeProcessesChanged")
                 case .nodeSuspected: Subject("nodeSuspected")
                 case .nodeTrusted: Subject("nodeTrusted")
                 case .nodeLost: Subject("nodeLost")

@@ -56,7 +56,11 @@ package struct CheckpointCatalog: Sendable {
     /// after any of these is mended by raising again.
     package func raiseEpoch(of task: TaskID, from known: Epoch, for node: NodeID) async throws(EngineError) -> Raised {
         for _ in 0..<100 {
-            let current = try await newestEpoch(of: task) ?? known
+            guard let current = try await newestEpoch(of: task), current >= known else {
+                throw .local(
+                    path: Format.task(task),
+                    detail: "the store does not know epoch \(known) of this task: is it the store that the task was started with, and is it mounted?")
+            }
             if current > known, try await !isSealed(task, current) {
                 // Somebody raised it and did not live to tell.
                 let record = try await epochRecord(task, current)
@@ -141,7 +145,7 @@ package struct CheckpointCatalog: Sendable {
             for name in here.keys.sorted().reversed() where upTo.map({ name <= $0 }) ?? true {
                 guard let path = here[name] else { continue }
                 // A damaged one is as good as none: the task goes on from the one before.
-                do throws(EngineError) { line.append(try await manifest(at: path)) } catch .damaged { continue }
+                do throws(EngineError) { line.append(try await manifest(at: path)) } catch .damaged { continue } catch .store(.damaged) { continue }
             }
             guard epoch > .first, let from = try await epochRecord(task, epoch).from, let earlier = Self.epoch(of: from), earlier < epoch else { break }
             upTo = from.rawValue

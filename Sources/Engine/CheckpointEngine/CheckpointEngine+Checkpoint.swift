@@ -139,6 +139,9 @@ extension CheckpointEngine {
     private func share(_ file: String, _ digest: String, _ plan: CheckpointOrder, _ meter: Transfer.Meter) async throws(EngineError) -> Bool {
         let path = Format.content(digest)
         if try await storing({ () throws(StoreError) in try await store.list(path) }).contains(where: { $0.name == "content.json" }) { return false }
+        guard try self.digest(file) == digest else {
+            throw .local(path: file, detail: "it has changed since the task was started from it: put the file back as it was, and build images under new names")
+        }
         let content = try await transfer.upload(file, as: path + "/part", codec: .none, replication: plan.replication, meter: meter)
         let bytes = try Documents.bytes(SharedContent(digest: digest, content: content))
         _ = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path + "/content.json") }

@@ -8,7 +8,7 @@ import Vocabulary
 /// It keeps no state in memory: what it needs is in the task's directory (`LocalState`) and in the store. Each call can be made again.
 /// Calls for one task come one after the other, but for `stop`, which may come at any time.
 package struct CheckpointEngine: Sendable {
-    let configuration: Configuration
+    package let configuration: Configuration
     let store: any CheckpointStore
     let hypervisor: any Hypervisor
     let disks: any DeltaDisks

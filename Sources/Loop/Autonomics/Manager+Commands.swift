@@ -8,7 +8,19 @@ extension Manager: ManagerCommands {
         guard configuration.fleet.nodes.contains(where: { $0.id == report.node }) else {
             throw .notFound("the fleet \(configuration.fleet.name) has no node \(report.node): add it to the fleet's file and start the manager again")
         }
+        if let rival = rival(of: report) {
+            throw .conflict("another agent of the node \(report.node) is alive (process \(rival.pid)): one node is one agent; end one of them")
+        }
         do throws(LedgerError) { return try await hear(report) } catch { throw .failed("\(error)") }
+    }
+
+    /// The process of another agent that goes by the same name and was heard within three heartbeats. One that was started in its place is
+    /// heard when that time has passed.
+    private func rival(of report: NodeReport) -> ProcessIdentity? {
+        guard let last = reports[report.node], last.incarnation != report.incarnation, last.processes.agent != report.processes.agent,
+            let heard = lastHeard(report.node), time.now() - heard < configuration.fleet.defaults.heartbeatSeconds * 3
+        else { return nil }
+        return last.processes.agent
     }
 
     package func submit(_ text: String, file: String, node: NodeID?) async throws(CommandError) -> TaskID {

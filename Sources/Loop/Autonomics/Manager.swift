@@ -43,6 +43,7 @@ package actor Manager {
     private var troubles = Troubles()
     private var cycles: Int64 = 0
     private var lastCycleAt: Timestamp?
+    private var lastLookAt: Timestamp?
 
     package struct Configuration: Sendable {
         package var fleet: Fleet
@@ -121,6 +122,7 @@ package actor Manager {
     // MARK: Monitor
 
     private func monitor() async throws(LedgerError) {
+        excuseOwnAbsence()
         try await loadPolicies()
         // The store is asked every tenth cycle: its answer costs it something.
         if cycles % 10 == 0 {
@@ -130,6 +132,18 @@ package actor Manager {
                 try await note(.storeHealthChanged(health))
             }
         }
+    }
+
+    /// A manager that was suspended, or whose clock was set forward, must not take its own absence for the nodes' silence.
+    private func excuseOwnAbsence() {
+        let now = time.now()
+        defer { lastLookAt = now }
+        guard let lastLookAt, now - lastLookAt > configuration.cycle + configuration.fleet.defaults.heartbeatSeconds * 2 else { return }
+        // Those that were heard meanwhile show that only the loop was held up.
+        let silent = heartbeats.filter { now - $0.value.last > configuration.fleet.defaults.heartbeatSeconds * 2 }
+        guard silent.count == heartbeats.count else { return }
+        for node in silent.keys { heartbeats[node]?.excuse(until: now) }
+        if !silent.isEmpty { log("nothing was heard or done for \(rounded(now - lastLookAt)) s: this manager was away, and no node is blamed") }
     }
 
     private func loadPolicies() async throws(LedgerError) {
@@ -173,7 +187,7 @@ package actor Manager {
         guard decision.mode == .enforce else { return }
         for step in decision.steps {
             if case .prune(let task, _, _, let keep) = step { prunes[task] = keep }
-            let outcome = await execution.carryOut(step, of: decision, findings: findings, knowledge: await chronicle.knowledge, reports: reports)
+            let outcome = await execution.carryOut(step, of: decision, findings: findings, knowledge: await chronicle.knowledge)
             try await settle(try await chronicle.append(outcome.events))
             if let trouble = outcome.trouble {
                 log(trouble)
@@ -216,6 +230,7 @@ package actor Manager {
             heartbeats[report.node] = nil
             try await note(.nodeJoined(node: report.node, incarnation: report.incarnation, hypervisor: report.capabilities))
         }
+        if known?.processes != report.processes { try await note(.nodeProcessesChanged(node: report.node, report.processes)) }
         heartbeats[report.node, default: LiveView.Heartbeats(first: now)].heard(at: now)
         reports[report.node] = report
         let appended = try await chronicle.append(report.events)
@@ -245,6 +260,8 @@ package actor Manager {
             try await note(event)
         }
     }
+
+    func lastHeard(_ node: NodeID) -> Timestamp? { heartbeats[node]?.last }
 
     private func tellOf(_ event: Event) {
         switch event {

@@ -40,7 +40,7 @@ package actor NodeAgent {
 
     private var watches: [TaskID: Watch] = [:]
     /// Orders under way, one a task; a stop may overtake a checkpoint.
-    private var underway: [TaskID: OrderID] = [:]
+    private var underway: [TaskID: Order] = [:]
     private var stopping: Set<TaskID> = []
     private var standing: [TaskID: StandingPlan] = [:]
     /// Starts and resumptions that were carried out: each is told once, though it may be ordered again until the manager has heard.
@@ -96,8 +96,8 @@ package actor NodeAgent {
         let guests = try await look()
         let report = NodeReport(
             node: configuration.node, incarnation: configuration.incarnation, capabilities: try await capabilities(),
-            process: configuration.process, guestProcesses: guests, sentAt: time.now(), tasks: observations(),
-            events: try await journal.pending(limit: 500))
+            processes: NodeProcesses(agent: configuration.process, guests: guests, directory: engine.configuration.work), sentAt: time.now(),
+            tasks: observations(), events: try await journal.pending(limit: 500))
         let answer: Result<NodeOrders, LinkError>
         do throws(LinkError) { answer = .success(try await link.exchange(report)) } catch { answer = .failure(error) }
         switch answer {
@@ -198,9 +198,10 @@ package actor NodeAgent {
         let silent = time.now() - lastAnswer
         if !isAway, silent >= configuration.patience {
             isAway = true
-            log("\(error); going on with the standing plans")
+            log(error.isRetryable ? "\(error); going on with the standing plans" : "\(error)")
         }
-        guard isAway else { return }
+        // A manager that is there and will not have this node has other plans for its tasks.
+        guard isAway, error.isRetryable else { return }
         for plan in standing.values {
             guard let interval = plan.intervalSeconds, let watch = watches[plan.task], watch.end == nil, watch.sensor.epoch == plan.epoch,
                 time.now() - watch.lastCheckpointAt >= interval
@@ -213,10 +214,12 @@ package actor NodeAgent {
     /// Starts an order unless one for its task is under way; it comes again with the next heartbeat.
     private func begin(_ order: Order) {
         if case .stop = order.action {
+            // A newer life of the task that is just coming up goes by the same name: it must not be ended in its stead.
+            if let newer = underway[order.task], newer.epoch > order.epoch { return }
             guard stopping.insert(order.task).inserted else { return }
         } else {
             guard underway[order.task] == nil, !stopping.contains(order.task), !carriedOut.contains(order.id) else { return }
-            underway[order.task] = order.id
+            underway[order.task] = order
         }
         if case .checkpoint = order.action { watches[order.task]?.lastCheckpointAt = time.now() }
         begun += 1
@@ -235,7 +238,7 @@ package actor NodeAgent {
     }
 
     private func ended(_ order: Order) {
-        if case .stop = order.action { stopping.remove(order.task) } else if underway[order.task] == order.id { underway[order.task] = nil }
+        if case .stop = order.action { stopping.remove(order.task) } else if underway[order.task]?.id == order.id { underway[order.task] = nil }
     }
 
     /// Read afresh from the console, so that a checkpoint carries the progress of its instant.

@@ -25,7 +25,7 @@ package struct StepExecution: Sendable {
     }
 
     package func carryOut(
-        _ step: PlanStep, of decision: Decision, findings: Findings, knowledge: Knowledge, reports: [NodeID: NodeReport]
+        _ step: PlanStep, of decision: Decision, findings: Findings, knowledge: Knowledge
     ) async -> Outcome {
         switch step {
         case .start(let task, let node): return await place(task, on: node)
@@ -36,7 +36,7 @@ package struct StepExecution: Sendable {
         case .declareLost(let node):
             let finding = findings.nodes.first { $0.node == node }
             return happened(.nodeLost(node: node, phi: finding?.phi ?? 0, silentSeconds: finding?.silentSeconds ?? .zero))
-        case .fence(let node): return await fenceOff(node, reports[node])
+        case .fence(let node): return await fenceOff(node, knowledge.nodes[node]?.processes)
         case .resume(let task, let node, let epoch): return await resume(task, on: node, after: epoch, knowledge)
         case .giveUp(let task, let reason): return happened(.taskGivenUp(task: task, reason: reason))
         // Sent with the orders and standing plans of the next heartbeat.
@@ -52,14 +52,13 @@ package struct StepExecution: Sendable {
         } catch { return Outcome(trouble: "\(task) cannot be placed yet: \(error)") }
     }
 
-    private func fenceOff(_ node: NodeID, _ report: NodeReport?) async -> Outcome {
+    private func fenceOff(_ node: NodeID, _ processes: NodeProcesses?) async -> Outcome {
         guard let declared = fleet.nodes.first(where: { $0.id == node }) else { return Outcome(trouble: "node \(node) is not in the fleet") }
-        let target = FenceTarget(agent: report?.process, guests: report?.guestProcesses ?? [])
         // Processes that nobody has told of cannot be ended, and must not be said to have been. The store's fence holds all the same.
-        let method = declared.fence == .process && report == nil ? .storeOnly : declared.fence
+        let method = declared.fence == .process && processes == nil ? .storeOnly : declared.fence
         do throws(FenceError) {
-            var detail = try await fence.fence(node, method: method, lastReport: target)
-            if method != declared.fence { detail += "; its processes are not known, as it has not reported to this manager" }
+            var detail = try await fence.fence(node, method: method, processes: processes)
+            if method != declared.fence { detail += "; its processes are not known, as it has never reported them" }
             return happened(.nodeFenced(node: node, method: method.name, detail: detail))
         } catch {
             var outcome = happened(.fenceFailed(node: node, reason: "\(error)"))

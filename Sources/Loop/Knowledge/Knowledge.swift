@@ -40,6 +40,7 @@ package struct Knowledge: Hashable, Sendable {
 
         case .nodeJoined(let node, let incarnation, let capabilities):
             nodes[node, default: NodeKnowledge(id: node)].joined(incarnation, capabilities, at: record.at)
+        case .nodeProcessesChanged(let node, let processes): nodes[node]?.processes = processes
         case .nodeSuspected(let node, _, _): nodes[node]?.standing = .suspected
         case .nodeTrusted(let node): nodes[node]?.trusted(at: record.at)
         case .nodeLost(let node, _, let silent): nodes[node]?.lost(at: record.at, silent: silent)
@@ -68,6 +69,7 @@ package struct NodeKnowledge: Hashable, Sendable {
     package let id: NodeID
     package internal(set) var incarnation: Incarnation?
     package internal(set) var capabilities: HypervisorCapabilities?
+    package internal(set) var processes: NodeProcesses?
     package internal(set) var standing: NodeFinding.Standing = .unknown
     package internal(set) var failures = 0
     package var lastLostAt: Timestamp? { losses.last }

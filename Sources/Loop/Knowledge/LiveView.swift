@@ -26,6 +26,9 @@ package struct LiveView: Hashable, Sendable {
 
         package init(first: Timestamp) { last = first }
 
+        /// The manager itself was away until now: that is no silence of the node's.
+        package mutating func excuse(until time: Timestamp) { last = max(last, time) }
+
         package mutating func heard(at time: Timestamp) {
             intervals.append(max(.zero, time - last))
             if intervals.count > Self.windowLimit { intervals.removeFirst() }

@@ -1,5 +1,6 @@
 import CCurl
 import Foundation
+import Ports
 import Synchronization
 
 package struct HTTPRequest: Sendable {
@@ -83,16 +84,7 @@ package struct HTTPClient: Sendable {
     }
 
     package func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
-        // Not on Dispatch's threads: of those hardly more than there are cores run at once, so a few servers that hang would hold up all else that
-        // blocks, and parts would not travel in parallel.
-        let result: Result<HTTPResponse, HTTPError> = await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                do throws(HTTPError) { continuation.resume(returning: .success(try perform(request))) } catch {
-                    continuation.resume(returning: .failure(error))
-                }
-            }
-        }
-        return try result.get()
+        try await onBlockingThread { () throws(HTTPError) in try perform(request) }
     }
 
     private func perform(_ request: HTTPRequest) throws(HTTPError) -> HTTPResponse {

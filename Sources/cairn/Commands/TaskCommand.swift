@@ -252,7 +252,7 @@ enum Telling {
         case .storeHealthChanged(let health): "the store is \(health.reachable ? "there" : "NOT there") \(health.detail)"
         case .policyRejected(let name, _): "policy file \(name) is not valid and was not taken"
         case .managerStarted, .policyLoaded, .taskPlaced, .progressSeen, .checkpointOrdered, .checkpointStarted, .checkpointCaptured,
-            .checkpointsPruned, .nodeJoined:
+            .checkpointsPruned, .nodeJoined, .nodeProcessesChanged:
             nil
         }
     }

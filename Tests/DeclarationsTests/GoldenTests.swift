@@ -4,10 +4,10 @@ import Vocabulary
 
 @testable import Declarations
 
-/// Files that are wrong, each beside the diagnostics it must give. CAIRN_REWRITE_GOLDEN=1 writes those anew; read them before committing.
+/// Files that are wrong, each beside the diagnostics it must give. CAIRN_UPDATE_GOLDEN=1 writes those anew; read them before committing.
 @Suite("Files, right and wrong")
 struct GoldenTests {
-    static let isRewriting = ProcessInfo.processInfo.environment["CAIRN_REWRITE_GOLDEN"] == "1"
+    static let isRewriting = ProcessInfo.processInfo.environment["CAIRN_UPDATE_GOLDEN"] == "1"
 
     @Test("every bad file gives exactly its diagnostics")
     func bad() throws {

@@ -27,7 +27,7 @@ struct FencingTests {
         bystander.executableURL = URL(fileURLWithPath: "/bin/sleep")
         bystander.arguments = ["300"]
         try bystander.run()
-        defer { bystander.terminate() }
+        defer { kill(bystander.processIdentifier, SIGKILL) }
         let real = try #require(ProcessTable.identity(of: bystander.processIdentifier))
         let earlier = ProcessIdentity(pid: real.pid, startTicks: real.startTicks - 1)
         let said = try await NodeFence().fence(NodeID("a"), method: .process, processes: NodeProcesses(agent: earlier, guests: [], directory: "/nowhere"))
@@ -49,7 +49,8 @@ struct FencingTests {
         }
         let ours = try guest(below: folder)
         let anothers = try guest(below: folder + "-other")
-        defer { anothers.process.terminate() }
+        // SIGTERM is blocked in children of a Dispatch thread.
+        defer { kill(anothers.process.processIdentifier, SIGKILL) }
         for _ in 0..<500 where ProcessTable.guests(below: folder).isEmpty { try await Task.sleep(for: .milliseconds(10)) }
         let gone = ProcessIdentity(pid: 1, startTicks: 1)
         let said = try await NodeFence().fence(

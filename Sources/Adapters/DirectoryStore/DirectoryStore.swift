@@ -82,7 +82,8 @@ package struct DirectoryStore: CheckpointStore {
             try makeParents(of: destination)
             // RENAME_NOREPLACE is not to be had on NFS; what appears between this look and the rename can only be an empty directory, since
             // onto one that is not empty a rename fails.
-            if access(full(source), F_OK) == 0, access(full(destination), F_OK) == 0 { throw .alreadyExists(path: destination) }
+            // The destination first: once another mover has made it appear, the source is gone.
+            if access(full(destination), F_OK) == 0, access(full(source), F_OK) == 0 { throw .alreadyExists(path: destination) }
             guard rename(full(source), full(destination)) == 0 else {
                 if errno == ENOENT { return false }
                 throw error(source, "rename", errno)

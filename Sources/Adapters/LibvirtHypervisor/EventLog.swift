@@ -53,9 +53,12 @@ final class EventLog: Sendable {
         let lifecycle: virConnectDomainEventCallback = { _, domain, event, detail, opaque in
             guard let domain, let opaque, let name = virDomainGetName(domain) else { return 0 }
             let log = Unmanaged<EventLog>.fromOpaque(opaque).takeUnretainedValue()
-            if event == Int32(VIR_DOMAIN_EVENT_STOPPED.rawValue) {
-                let isShutDown = detail == Int32(VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN.rawValue)
-                log.ended(String(cString: name), isShutDown ? .shutOff : .crashed)
+            guard event == Int32(VIR_DOMAIN_EVENT_STOPPED.rawValue) else { return 0 }
+            switch detail {
+            // Somebody's will, as a rule ours: it may be told after the next life of that name has begun, and ends nothing by itself.
+            case Int32(VIR_DOMAIN_EVENT_STOPPED_DESTROYED.rawValue), Int32(VIR_DOMAIN_EVENT_STOPPED_SAVED.rawValue): break
+            case Int32(VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN.rawValue): log.ended(String(cString: name), .shutOff)
+            default: log.ended(String(cString: name), .crashed)
             }
             return 0
         }

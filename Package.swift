@@ -84,7 +84,7 @@ let house: [Room] = [
          rooms: ["Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
                  "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
                  "WebHDFSStore", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren"],
-         libraries: [.ArgumentParser, .Logging], kind: .program),
+         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 
     // C: system libraries and thin shims.
     Room(name: "Curl", path: "Sources/System/Curl", rooms: ["CCurl", "Vocabulary", "Ports"], kind: .outside),

@@ -1,3 +1,4 @@
+import AuditReport
 import Foundation
 import Ports
 import Vocabulary
@@ -26,13 +27,8 @@ struct Logbook: Sendable {
     }
 }
 
-/// JSON as `--json` prints it: keys sorted, infinities by name.
-func printJSON(_ value: some Encodable) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
-}
+/// As every `--json` prints it; docs/json.md is the contract.
+func printJSON(_ value: some Encodable) { print(JSONText.of(value), terminator: "") }
 
 /// Bytes of a file.
 /// - Throws: `Failure.cannotTry`, saying which file and why.

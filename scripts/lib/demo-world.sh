@@ -148,7 +148,7 @@ world_committed() {
 # world_first_schedule TASK - the first schedule decision about a task.
 world_first_schedule() {
   "$cairn" decisions --task "$1" --kind schedule --state "$world/state" --json |
-    python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["id"])'
+    python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["decision"])'
 }
 
 # world_wait_for SECONDS WHAT COMMAND... - until the command succeeds.

@@ -71,7 +71,7 @@ hdfs_up() {
   missing=$(hdfs_missing_parts)
   [[ -z $missing ]] || fail 4 "missing: ${missing//$'\n'/, }; run scripts/setup --hdfs"
   hdfs_down
-  mkdir -p "$directory"
+  mkdir -p "$directory/tmp"
   # Until it is up, an end of this script is the end of what it started.
   hdfs_came_up=no
   [[ -n $(trap -p EXIT) ]] || trap '[[ $hdfs_came_up == yes ]] || hdfs_down' EXIT
@@ -155,7 +155,7 @@ hdfs_java_run() {
   if "$java" --add-opens java.base/java.lang=ALL-UNNAMED -version >/dev/null 2>&1; then
     for package in java.lang java.net java.util java.nio sun.nio.ch; do opens+=(--add-opens "java.base/$package=ALL-UNNAMED"); done
   fi
-  exec setsid "$java" -Xmx256m "${opens[@]}" -cp "$directory/conf-$name:$(hdfs_class_path)" "$@"
+  exec setsid "$java" -Xmx256m -XX:-UsePerfData -Djava.io.tmpdir="$directory/tmp" "${opens[@]}" -cp "$directory/conf-$name:$(hdfs_class_path)" "$@"
 }
 
 # hdfs_free_port FROM - the first port from FROM on that nothing listens on.

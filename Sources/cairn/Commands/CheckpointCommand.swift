@@ -1,4 +1,5 @@
 import ArgumentParser
+import AuditReport
 import Foundation
 import Knowledge
 import Ports
@@ -16,10 +17,18 @@ struct CheckpointCommand: AsyncParsableCommand {
 
         func run() async throws {
             let ledger = try state.directory.ledger()
+            if json {
+                struct Listed: Encodable {
+                    var task: TaskID
+                    var checkpoints: [CheckpointReport]
+                }
+                let report = try await Report.read(from: ledger, generatedAt: SystemTime().now(), task: task.map { TaskID($0) })
+                return printJSON(
+                    report.tasks.map { Listed(task: $0.task, checkpoints: $0.checkpoints.filter { [.committed, .pruned].contains($0.status) }) })
+            }
             var known = Knowledge()
             while case let page = try await ledger.events(after: known.sequence, limit: 10_000), !page.isEmpty { known = known.folding(page) }
             let checkpoints = known.checkpoints.filter { task == nil || $0.task.rawValue == task }
-            if json { return try printJSON(checkpoints) }
             guard !checkpoints.isEmpty else { return print("no checkpoints") }
             print(
                 Terminal.columns(
@@ -44,7 +53,7 @@ struct CheckpointCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/checkpoints", for: Accepted.self)
-            if json { try printJSON(answer) } else { print("\(answer.task): ordered (\(answer.order?.rawValue ?? "-"))") }
+            if json { printJSON(answer) } else { print("\(answer.task): ordered (\(answer.order?.rawValue ?? "-"))") }
         }
     }
 
@@ -56,7 +65,7 @@ struct CheckpointCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/restore", for: Accepted.self)
-            if json { try printJSON(answer) } else { print("\(answer.task): will be resumed from its newest checkpoint") }
+            if json { printJSON(answer) } else { print("\(answer.task): will be resumed from its newest checkpoint") }
         }
     }
 }

@@ -31,7 +31,7 @@ struct ImageCommand: AsyncParsableCommand {
                 let image = try ImageBuilder().build(recipe) { if !json { print($0) } }
                 manifest = image.manifest
             } catch { throw Failure.notDone("\(error)") }
-            if json { try printJSON(manifest) } else { print("\(path): kernel \(manifest.kernelVersion)") }
+            if json { printJSON(manifest) } else { print("\(path): kernel \(manifest.kernelVersion)") }
         }
     }
 
@@ -39,11 +39,14 @@ struct ImageCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Say what a hashchain run computes when nothing disturbs it: run on this machine, unpaced.")
         @Argument(help: "The image's directory.") var directory: String
         @Argument(help: "The run, as in the SLA: `hashchain --seconds 75 …`.") var command: String
+        @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
-            do throws(ImageError) { print(try GuestImage.load(absolute(directory)).expectedResult(run: command)) } catch {
+            let result: String
+            do throws(ImageError) { result = try GuestImage.load(absolute(directory)).expectedResult(run: command) } catch {
                 throw Failure.notDone("\(error)")
             }
+            if json { printJSON(["result": result]) } else { print(result) }
         }
     }
 }

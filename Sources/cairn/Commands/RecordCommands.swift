@@ -19,8 +19,12 @@ struct DecisionsCommand: AsyncParsableCommand {
             kinds = [known]
         }
         let query = DecisionQuery(task: task.map { TaskID($0) }, kinds: kinds, newestFirst: true, limit: limit)
-        let decisions = try await state.directory.ledger().decisions(query).reversed()
-        if json { return try printJSON(Array(decisions)) }
+        let ledger = try state.directory.ledger()
+        let decisions = try await ledger.decisions(query).reversed()
+        if json {
+            let outcomes = try await ledger.outcomes(task: task.map { TaskID($0) })
+            return printJSON(decisions.map { DecisionReport($0, outcomes: outcomes) })
+        }
         if decisions.isEmpty { print("no decisions") }
         for decision in decisions {
             let time = Date(timeIntervalSince1970: decision.at.rawValue).formatted(.iso8601.time(includingFractionalSeconds: false))
@@ -44,7 +48,7 @@ struct ExplainCommand: AsyncParsableCommand {
             let explanation = try await Explanation.read(
                 decision: DecisionID(decision), comparedWith: against.map { DecisionID($0) }, from: ledger)
         else { throw Failure.notDone("no decision \(decision)") }
-        print(json ? explanation.json() : explanation.text(width: Terminal.width))
+        print(json ? explanation.json() : explanation.text(width: Terminal.width) + "\n", terminator: "")
     }
 }
 
@@ -59,6 +63,7 @@ struct AuditCommand: AsyncParsableCommand {
         @OptionGroup var state: StateOption
         @Option(help: "Only about this task.") var task: String?
         @Option(help: "text, html, json or csv.") var format = Format.text
+        @Flag(help: "The same as --format json.") var json = false
         @Option(name: .shortAndLong, help: "File to write; without it, standard output.") var output: String?
 
         func run() async throws {
@@ -66,18 +71,18 @@ struct AuditCommand: AsyncParsableCommand {
             let report = try await Report.read(from: ledger, generatedAt: SystemTime().now(), task: task.map { TaskID($0) })
             if task != nil, report.tasks.isEmpty { throw Failure.notDone("no task \(task ?? "")") }
             let text =
-                switch format {
+                switch json ? .json : format {
                 case .text: report.text(width: Terminal.width)
                 case .html: report.html()
                 case .json: report.json()
-                case .csv: report.csv([.checkpoints, .decisions])
+                case .csv: report.csv(ReportTable.allCases)
                 }
             if let output {
                 do { try Data(text.utf8).write(to: URL(fileURLWithPath: output), options: .atomic) } catch {
                     throw Failure.cannotTry("cannot write \(output): \(error.localizedDescription)")
                 }
             } else {
-                print(text)
+                print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
             }
             if report.verdict != .kept { throw ExitCode(1) }
         }

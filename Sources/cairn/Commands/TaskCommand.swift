@@ -26,7 +26,7 @@ struct TaskCommand: AsyncParsableCommand {
             var query = "?file=" + escaped(file)
             if let node { query += "&node=" + escaped(node) }
             let answer = try await state.directory.ask("/v1/tasks" + query, body: text, for: Submitted.self)
-            if json { try printJSON(answer) } else { print(answer.task) }
+            if json { printJSON(answer) } else { print(answer.task) }
         }
     }
 
@@ -37,7 +37,7 @@ struct TaskCommand: AsyncParsableCommand {
 
         func run() async throws {
             let tasks = try await TaskSummary.all(state.directory.ledger())
-            if json { return try printJSON(tasks) }
+            if json { return printJSON(tasks) }
             print(TaskSummary.table(tasks))
         }
     }
@@ -76,7 +76,7 @@ struct TaskCommand: AsyncParsableCommand {
                 let followed = known.tasks.values.filter { tasks.isEmpty ? true : tasks.contains($0.id.rawValue) }
                 let summaries = followed.map { TaskSummary($0) }.sorted { $0.task < $1.task }
                 if json {
-                    try printJSON(summaries)
+                    printJSON(summaries)
                 } else {
                     display.show(news: news.compactMap { Telling.line($0) }, status: summaries.filter { $0.endedAt == nil }.map(\.line))
                 }
@@ -99,7 +99,7 @@ struct TaskCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/cancel", for: Accepted.self)
-            if json { try printJSON(answer) } else { print("\(answer.task): cancelled") }
+            if json { printJSON(answer) } else { print("\(answer.task): cancelled") }
         }
     }
 }
@@ -120,9 +120,9 @@ struct TaskSummary: Encodable {
     var preference: String
     var checkpoints: Int
     var interruptions: Int
-    var submittedAt: Timestamp
-    var deadline: Timestamp?
-    var endedAt: Timestamp?
+    var submittedAt: Moment
+    var deadline: Moment?
+    var endedAt: Moment?
     var result: String?
 
     init(_ task: TaskKnowledge) {
@@ -137,9 +137,9 @@ struct TaskSummary: Encodable {
         }
         checkpoints = task.committed.count
         interruptions = task.interruptions.count
-        submittedAt = task.submission.submittedAt
-        deadline = task.deadline
-        endedAt = task.endedAt
+        submittedAt = Moment(task.submission.submittedAt)
+        deadline = task.deadline.map { Moment($0) }
+        endedAt = task.endedAt.map { Moment($0) }
         if case .finished(let digest) = task.state {
             result = digest
             progress = 1
@@ -174,7 +174,7 @@ struct TaskSummary: Encodable {
         let width = 24
         let filled = Int((progress * Double(width)).rounded())
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        let left = deadline.map { "  deadline in \(Int(($0 - SystemTime().now()).rawValue)) s" } ?? ""
+        let left = deadline.map { "  deadline in \(Int(($0.time - SystemTime().now()).rawValue)) s" } ?? ""
         return "  \(task)  \(bar) \(Int(progress * 100)) %  \(state) on \(node?.rawValue ?? "-"), \(checkpoints) checkpoints\(left)"
     }
 }

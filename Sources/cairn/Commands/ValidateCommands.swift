@@ -64,7 +64,7 @@ struct Validation: ParsableArguments {
             results.append(Result(file: file, isValid: !problems.contains { $0.severity == .error }, problems: problems))
         }
         if json {
-            try printJSON(results)
+            printJSON(results)
         } else {
             for result in results {
                 for problem in result.problems { print(problem.description) }

@@ -1,0 +1,82 @@
+import Foundation
+import Testing
+
+/// The program as a person runs it.
+@Suite("Commands")
+struct CommandTests {
+    private struct Ended {
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    private static let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// The program lies beside the tests.
+    private func cairn(_ words: String...) throws -> Ended {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "cairn")
+        process.arguments = words
+        process.currentDirectoryURL = Self.top
+        let folder = FileManager.default.temporaryDirectory.appending(path: "cairn-command-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { do { try FileManager.default.removeItem(at: folder) } catch { Issue.record(error) } }
+        let files = ["output", "errors"].map { folder.appending(path: $0) }
+        for file in files { try Data().write(to: file) }
+        process.standardOutput = try FileHandle(forWritingTo: files[0])
+        process.standardError = try FileHandle(forWritingTo: files[1])
+        try process.run()
+        process.waitUntilExit()
+        let texts = try files.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
+        return Ended(status: process.terminationStatus, output: texts[0], errors: texts[1])
+    }
+
+    @Test("validation ends with 0, 1 or 2, and tells every problem with its place")
+    func validation() throws {
+        let good = try cairn("sla", "validate", "sla/finish-sooner.yaml", "sla/save-network.yaml")
+        #expect(good.status == 0)
+        #expect(good.output == "sla/finish-sooner.yaml: valid\nsla/save-network.yaml: valid\n")
+        let wrongKind = try cairn("sla", "validate", "policies/default.yaml")
+        #expect(wrongKind.status == 1)
+        #expect(wrongKind.output.hasPrefix("policies/default.yaml:1:1: error: kind: declares no TaskSLA"))
+        let unreadable = try cairn("policy", "validate", "policies/default.yaml", "policies/none.yaml")
+        #expect(unreadable.status == 2)
+        #expect(unreadable.output == "policies/default.yaml: valid\n")
+        #expect(unreadable.errors.contains("policies/none.yaml"))
+    }
+
+    @Test("problems as JSON")
+    func json() throws {
+        struct Checked: Decodable {
+            struct Problem: Decodable {
+                var line: Int
+                var key: String
+            }
+            var isValid: Bool
+            var problems: [Problem]
+        }
+        let bad = Self.top.appending(path: "Tests/DeclarationsTests/Files/bad")
+        let file = try #require(try FileManager.default.contentsOfDirectory(atPath: bad.path).filter { $0.hasSuffix(".yaml") }.sorted().first)
+        let ended = try cairn("fleet", "validate", "--json", bad.appending(path: file).path)
+        #expect(ended.status == 1)
+        let checked = try JSONDecoder().decode([Checked].self, from: Data(ended.output.utf8))
+        #expect(checked.count == 1 && !checked[0].isValid && !checked[0].problems.isEmpty)
+    }
+
+    @Test("what cannot be tried ends with 2 and says why")
+    func untried() throws {
+        let lonely = try cairn("task", "list", "--state", "/nowhere/at/all")
+        #expect(lonely.status == 2)
+        #expect(lonely.errors.contains("/nowhere/at/all"))
+        let wrong = try cairn("task", "frobnicate")
+        #expect(wrong.status == 2)
+        #expect(wrong.errors.contains("frobnicate"))
+    }
+
+    @Test("each command says what it is for", arguments: ["run", "agent", "task", "checkpoint", "decisions", "explain", "audit", "sla", "policy", "fleet", "image", "bench"])
+    func help(_ command: String) throws {
+        let ended = try cairn(command, "--help")
+        #expect(ended.status == 0)
+        #expect(ended.output.hasPrefix("OVERVIEW: ") && ended.output.contains("USAGE: cairn \(command)"))
+    }
+}

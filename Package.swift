@@ -47,26 +47,37 @@ let house: [Room] = [
     Room(name: "PlanningModel", path: "Sources/Loop/PlanningModel", tests: []),
     Room(name: "Analysis", path: "Sources/Loop/Analysis", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: []),
     Room(name: "Planning", path: "Sources/Loop/Planning", rooms: ["Vocabulary", "Knowledge", "PlanningModel", "Analysis"], tests: []),
-    Room(name: "Execution", path: "Sources/Loop/Execution", rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "CheckpointEngine"], kind: .outside),
-    Room(name: "Autonomics", path: "Sources/Loop/Autonomics",
-         rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "Analysis", "Planning", "Execution", "CheckpointEngine"],
-         kind: .outside, tests: ["Simulator", "SQLiteLedger", "DirectoryStore"]),
+    Room(
+        name: "Execution", path: "Sources/Loop/Execution", rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "CheckpointEngine"],
+        kind: .outside),
+    Room(
+        name: "Autonomics", path: "Sources/Loop/Autonomics",
+        rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "Analysis", "Planning", "Execution", "CheckpointEngine"],
+        kind: .outside, tests: ["Simulator", "SQLiteLedger", "DirectoryStore"]),
 
     // The checkpoint engine.
-    Room(name: "DataPath", path: "Sources/Engine/DataPath", rooms: ["Vocabulary", "CZlib", "CZstd", "CDataPath"], libraries: [.Crypto], kind: .outside, tests: []),
-    Room(name: "CheckpointEngine", path: "Sources/Engine/CheckpointEngine", rooms: ["Vocabulary", "Ports", "DataPath"], kind: .outside,
-         tests: ["Simulator", "DirectoryStore"]),
+    Room(
+        name: "DataPath", path: "Sources/Engine/DataPath", rooms: ["Vocabulary", "CZlib", "CZstd", "CDataPath"], libraries: [.Crypto], kind: .outside,
+        tests: []),
+    Room(
+        name: "CheckpointEngine", path: "Sources/Engine/CheckpointEngine", rooms: ["Vocabulary", "Ports", "DataPath"], kind: .outside,
+        tests: ["Simulator", "DirectoryStore"]),
 
     // One outside system each; never each other.
-    Room(name: "LibvirtHypervisor", path: "Sources/Adapters/LibvirtHypervisor", rooms: ["Vocabulary", "Ports", "CLibvirt", "CChildren"], kind: .outside,
-         tests: ["DiskImages", "GuestImages"]),
+    Room(
+        name: "LibvirtHypervisor", path: "Sources/Adapters/LibvirtHypervisor", rooms: ["Vocabulary", "Ports", "CLibvirt", "CChildren"],
+        kind: .outside,
+        tests: ["DiskImages", "GuestImages"]),
     Room(name: "DiskImages", path: "Sources/Adapters/DiskImages", rooms: ["Vocabulary", "Ports"], kind: .outside),
-    Room(name: "GuestImages", path: "Sources/Adapters/GuestImages", rooms: ["Vocabulary"], kind: .outside, tests: [],
-         embedded: ["Guest/init.sh", "Guest/hashchain.c"]),
-    Room(name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside,
-         tests: ["WebHDFSStore", "Simulator", "Curl"]),
-    Room(name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath", "CDataPath", "CZlib"],
-         libraries: [.Crypto], kind: .outside),
+    Room(
+        name: "GuestImages", path: "Sources/Adapters/GuestImages", rooms: ["Vocabulary"], kind: .outside, tests: [],
+        embedded: ["Guest/init.sh", "Guest/hashchain.c"]),
+    Room(
+        name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside,
+        tests: ["WebHDFSStore", "Simulator", "Curl"]),
+    Room(
+        name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath", "CDataPath", "CZlib"],
+        libraries: [.Crypto], kind: .outside),
     Room(name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB], kind: .outside, tests: []),
     Room(name: "NodeLink", path: "Sources/Adapters/NodeLink", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
     Room(name: "Fencing", path: "Sources/Adapters/Fencing", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: []),
@@ -76,15 +87,19 @@ let house: [Room] = [
 
     // They render facts and decide nothing.
     Room(name: "AuditReport", path: "Sources/Surfaces/AuditReport", rooms: ["Vocabulary", "Ports", "Knowledge"], kind: .outside, tests: []),
-    Room(name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge"], libraries: [.Hummingbird, .Logging],
-         kind: .outside),
+    Room(
+        name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge"], libraries: [.Hummingbird, .Logging],
+        kind: .outside),
 
     // The only place that names adapters.
-    Room(name: "cairn", path: "Sources/cairn",
-         rooms: ["Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
-                 "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
-                 "WebHDFSStore", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren"],
-         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
+    Room(
+        name: "cairn", path: "Sources/cairn",
+        rooms: [
+            "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
+            "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
+            "WebHDFSStore", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren",
+        ],
+        libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 
     // C: system libraries and thin shims.
     Room(name: "Curl", path: "Sources/System/Curl", rooms: ["CCurl", "Vocabulary", "Ports"], kind: .outside),
@@ -138,16 +153,23 @@ let targets: [Target] = chosen.flatMap { room -> [Target] in
     case .shim(let links):
         made.append(.target(name: room.name, path: room.path, linkerSettings: links.map { .linkedLibrary($0) }))
     case .program:
-        made.append(.executableTarget(name: room.name, dependencies: dependencies(room, room.rooms, room.libraries),
-                                      path: room.path, swiftSettings: swift))
+        made.append(
+            .executableTarget(
+                name: room.name, dependencies: dependencies(room, room.rooms, room.libraries),
+                path: room.path, swiftSettings: swift))
     case .pure, .outside:
-        made.append(.target(name: room.name, dependencies: dependencies(room, room.rooms, room.libraries), path: room.path,
-                            resources: room.embedded.map { .embedInCode($0) }, swiftSettings: swift))
+        made.append(
+            .target(
+                name: room.name, dependencies: dependencies(room, room.rooms, room.libraries), path: room.path,
+                resources: room.embedded.map { .embedInCode($0) }, swiftSettings: swift))
     }
     if let extra = room.tests {
-        made.append(.testTarget(name: "\(room.name)Tests",
-                                dependencies: dependencies(room, [room.name] + room.rooms + extra, []),
-                                path: "Tests/\(room.name)Tests", exclude: ["Declarations": ["Files"], "AuditReport": ["Golden"]][room.name] ?? [], swiftSettings: swift))
+        made.append(
+            .testTarget(
+                name: "\(room.name)Tests",
+                dependencies: dependencies(room, [room.name] + room.rooms + extra, []),
+                path: "Tests/\(room.name)Tests", exclude: ["Declarations": ["Files"], "AuditReport": ["Golden"]][room.name] ?? [],
+                swiftSettings: swift))
     }
     return made
 }

@@ -9,10 +9,11 @@ package enum StorePath {
     package static func check(_ path: String) throws(StoreError) {
         let components = path.split(separator: "/", omittingEmptySubsequences: false)
         let fine = components.allSatisfy { component in
-            !component.isEmpty && !component.hasPrefix(".") && component.utf8.allSatisfy { byte in
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || [UInt8](".-_:".utf8).contains(byte)
-            }
+            !component.isEmpty && !component.hasPrefix(".")
+                && component.utf8.allSatisfy { byte in
+                    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || [UInt8](".-_:".utf8).contains(byte)
+                }
         }
         guard fine, path.utf8.count <= 1_000 else { throw .failed(path: path, detail: "this is no path in a store") }
     }

@@ -29,7 +29,9 @@ package final class MemoryLedger: Ledger {
             for var record in events {
                 if case .agent(let node, let incarnation, let number) = record.source,
                     !state.origins.insert(Origin(node: node, incarnation: incarnation, number: number)).inserted
-                { continue }
+                {
+                    continue
+                }
                 record.sequence = Int64(state.events.count + 1)
                 state.events.append(record)
                 appended.append(record)

@@ -24,7 +24,9 @@ package struct Fleet: Hashable, Sendable, Codable {
         /// How many tasks it may run at once.
         package var capacity: Int
         package var fence: FenceMethod
-        package init(id: NodeID, hypervisor: String = "qemu:///embed", nodeClass: String = "default", capacity: Int = 8, fence: FenceMethod = .storeOnly) {
+        package init(
+            id: NodeID, hypervisor: String = "qemu:///embed", nodeClass: String = "default", capacity: Int = 8, fence: FenceMethod = .storeOnly
+        ) {
             self.id = id
             self.hypervisor = hypervisor
             self.nodeClass = nodeClass

@@ -13,7 +13,9 @@ enum FleetFile {
         let fleets = read.declarations.compactMap { declaration -> Fleet? in
             if case .fleet(let fleet, _) = declaration { fleet } else { nil }
         }
-        guard let fleet = fleets.first, fleets.count == 1 else { throw Failure.cannotTry("\(path) must declare one fleet; it declares \(fleets.count)") }
+        guard let fleet = fleets.first, fleets.count == 1 else {
+            throw Failure.cannotTry("\(path) must declare one fleet; it declares \(fleets.count)")
+        }
         return fleet
     }
 }

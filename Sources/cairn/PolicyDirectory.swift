@@ -16,7 +16,9 @@ actor PolicyDirectory: PolicySource {
 
     func changes() -> [PolicyChange] {
         let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.sorted() } catch {
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.sorted()
+        } catch {
             return changed("directory", path) ? [.rejected(name: path, problems: ["cannot read the directory: \(error.localizedDescription)"])] : []
         }
         return names.flatMap { file(path + "/" + $0) }

@@ -39,7 +39,8 @@ struct SpeedTests {
     @Test("a task that stands still is slow, not endless; one sample says nothing")
     func stall() {
         // Six minutes and more at one place: precision (380/4)² = 9025.
-        #expect(abs(TaskAssessment.speed((0..<20).map { sample(Double($0) * 20, 0.5) }, work: Seconds(100)).mean - (9_025 * 0.01 + 16) / 9_041) < 1e-9)
+        #expect(
+            abs(TaskAssessment.speed((0..<20).map { sample(Double($0) * 20, 0.5) }, work: Seconds(100)).mean - (9_025 * 0.01 + 16) / 9_041) < 1e-9)
         #expect(TaskAssessment.speed([sample(0, 0.1)], work: Seconds(100)).observations == 0)
     }
 }

@@ -104,10 +104,13 @@ struct RandomTests {
             return (later, { _ in })
         default:
             world.crashManagerSoon(within: 25)
-            return (later, { world in
-                guard world.manager == nil else { return }
-                try await world.startManager()
-            })
+            return (
+                later,
+                { world in
+                    guard world.manager == nil else { return }
+                    try await world.startManager()
+                }
+            )
         }
     }
 }

@@ -72,10 +72,12 @@ struct MeaningTests {
             ])
     }
 
-    @Test("each strategy by its name", arguments: [
-        ("adaptive", IntervalStrategy.adaptive), ("exact", .exact), ("daly", .daly), ("young", .young), ("never", .never),
-        ("fixed, every: 10m", .fixed(.minutes(10))),
-    ])
+    @Test(
+        "each strategy by its name",
+        arguments: [
+            ("adaptive", IntervalStrategy.adaptive), ("exact", .exact), ("daly", .daly), ("young", .young), ("never", .never),
+            ("fixed, every: 10m", .fixed(.minutes(10))),
+        ])
     func strategies(text: String, strategy: IntervalStrategy) throws {
         let result = read("apiVersion: cairn/v1\nkind: CheckpointPolicy\nmetadata: {name: a}\nspec: {currency: EUR, interval: {strategy: \(text)}}")
         guard case .policy(let policy, _)? = result.declarations.first else { throw GoldenTests.Missing() }

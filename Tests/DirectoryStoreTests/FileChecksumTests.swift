@@ -8,16 +8,18 @@ struct FileChecksumTests {
     /// The bytes that were put: byte i is (7 i + i / 256) mod 251.
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(($0 * 7 + $0 / 256) % 251) } }
 
-    @Test("are what the servers say", arguments: [
-        (1, "MD5-of-0MD5-of-512CRC32C", "000002000000000000000000dc236201841049096ad31b6213203a9000000000"),
-        (511, "MD5-of-0MD5-of-512CRC32C", "000002000000000000000000c4c141beb7c5a2cc9a7fa9ce7a2cc00000000000"),
-        (512, "MD5-of-0MD5-of-512CRC32C", "000002000000000000000000e16fccb351d12d0b1da156ab90c6b60700000000"),
-        (513, "MD5-of-0MD5-of-512CRC32C", "00000200000000000000000089bceab09891262010ce362294ad5d3500000000"),
-        (1_000_000, "MD5-of-0MD5-of-512CRC32C", "00000200000000000000000023a578bb9295f0279bccf43301e8fd9800000000"),
-        (3_000_000, "MD5-of-2048MD5-of-512CRC32C", "00000200000000000000080083e345c9b70d0e2a6f29521556ac232f00000000"),
-        (513, "MD5-of-0MD5-of-512CRC32", "000002000000000000000000046d78fdd50cc73fe2af4217732d682400000000"),
-        (3_000_000, "MD5-of-2048MD5-of-512CRC32", "0000020000000000000008007f114df90f6a6ab654f7a00c7f1ec26f00000000"),
-    ])
+    @Test(
+        "are what the servers say",
+        arguments: [
+            (1, "MD5-of-0MD5-of-512CRC32C", "000002000000000000000000dc236201841049096ad31b6213203a9000000000"),
+            (511, "MD5-of-0MD5-of-512CRC32C", "000002000000000000000000c4c141beb7c5a2cc9a7fa9ce7a2cc00000000000"),
+            (512, "MD5-of-0MD5-of-512CRC32C", "000002000000000000000000e16fccb351d12d0b1da156ab90c6b60700000000"),
+            (513, "MD5-of-0MD5-of-512CRC32C", "00000200000000000000000089bceab09891262010ce362294ad5d3500000000"),
+            (1_000_000, "MD5-of-0MD5-of-512CRC32C", "00000200000000000000000023a578bb9295f0279bccf43301e8fd9800000000"),
+            (3_000_000, "MD5-of-2048MD5-of-512CRC32C", "00000200000000000000080083e345c9b70d0e2a6f29521556ac232f00000000"),
+            (513, "MD5-of-0MD5-of-512CRC32", "000002000000000000000000046d78fdd50cc73fe2af4217732d682400000000"),
+            (3_000_000, "MD5-of-2048MD5-of-512CRC32", "0000020000000000000008007f114df90f6a6ab654f7a00c7f1ec26f00000000"),
+        ])
     func agree(count: Int, algorithm: String, answer: String) throws {
         let checksum = try #require(FileChecksum(algorithm: algorithm))
         let digest = try #require(FileChecksum.digest(inAnswer: answer))
@@ -28,9 +30,11 @@ struct FileChecksumTests {
         #expect(!checksum.digests(of: other, blockSize: 1 << 20).contains(digest))
     }
 
-    @Test("of kinds that are not known are not computed", arguments: [
-        "COMPOSITE-CRC32C", "MD5-of-0MD5-of-512CRC64", "MD5-of-0MD5-of-CRC32C", "MD5-of-0MD5-of-0CRC32", "CRC32C", "", "MD5-of-xMD5-of-512CRC32C",
-    ])
+    @Test(
+        "of kinds that are not known are not computed",
+        arguments: [
+            "COMPOSITE-CRC32C", "MD5-of-0MD5-of-512CRC64", "MD5-of-0MD5-of-CRC32C", "MD5-of-0MD5-of-0CRC32", "CRC32C", "", "MD5-of-xMD5-of-512CRC32C",
+        ])
     func unknownKinds(algorithm: String) { #expect(FileChecksum(algorithm: algorithm) == nil) }
 
     @Test("that are cut short are none")

@@ -123,12 +123,14 @@ struct LyingStoreTests {
         }
     }
 
-    @Test("not ready yet is waited for", arguments: [
-        FakeHDFS.Fault.refuse(403, "SafeModeException", "Cannot create /x. Name node is in safe mode."),
-        .refuse(403, "RetriableException", "Namenode is in startup mode"),
-        .refuse(403, "IOException", "Failed to find datanode, suggest to check cluster health."),
-        .status(503), .status(500), .status(404), .cut(afterDoing: false),
-    ])
+    @Test(
+        "not ready yet is waited for",
+        arguments: [
+            FakeHDFS.Fault.refuse(403, "SafeModeException", "Cannot create /x. Name node is in safe mode."),
+            .refuse(403, "RetriableException", "Namenode is in startup mode"),
+            .refuse(403, "IOException", "Failed to find datanode, suggest to check cluster health."),
+            .status(503), .status(500), .status(404), .cut(afterDoing: false),
+        ])
     func notReady(fault: FakeHDFS.Fault) async throws {
         let first = ["CREATE", "GETFILESTATUS", "MKDIRS", "RENAME", "OPEN"]
         let fake = try FakeHDFS { operation, count in first.contains(operation) && count <= 2 ? fault : nil }
@@ -144,13 +146,15 @@ struct LyingStoreTests {
         }
     }
 
-    @Test("that refuses is not asked again", arguments: [
-        (FakeHDFS.Fault.refuse(403, "AccessControlException", "No"), StoreError.denied(path: "d/x", detail: "AccessControlException: No")),
-        (.refuse(403, "NSQuotaExceededException", "Names"), .full(path: "d/x", detail: "NSQuotaExceededException: Names")),
-        (.refuse(403, "DSQuotaExceededException", "Space"), .full(path: "d/x", detail: "DSQuotaExceededException: Space")),
-        (.refuse(400, "IllegalArgumentException", "Invalid value"), .failed(path: "d/x", detail: "IllegalArgumentException: Invalid value")),
-        (.status(401), .denied(path: "d/x", detail: "status 401: the servers want a proof of identity that this program does not give")),
-    ])
+    @Test(
+        "that refuses is not asked again",
+        arguments: [
+            (FakeHDFS.Fault.refuse(403, "AccessControlException", "No"), StoreError.denied(path: "d/x", detail: "AccessControlException: No")),
+            (.refuse(403, "NSQuotaExceededException", "Names"), .full(path: "d/x", detail: "NSQuotaExceededException: Names")),
+            (.refuse(403, "DSQuotaExceededException", "Space"), .full(path: "d/x", detail: "DSQuotaExceededException: Space")),
+            (.refuse(400, "IllegalArgumentException", "Invalid value"), .failed(path: "d/x", detail: "IllegalArgumentException: Invalid value")),
+            (.status(401), .denied(path: "d/x", detail: "status 401: the servers want a proof of identity that this program does not give")),
+        ])
     func refusing(fault: FakeHDFS.Fault, expected: StoreError) async throws {
         let fake = try FakeHDFS { operation, _ in operation == "CREATE2" ? fault : nil }
         let store = try store(fake.address)
@@ -228,10 +232,12 @@ struct LyingStoreTests {
         }
     }
 
-    @Test("needs addresses, a root and a user", arguments: [
-        ([], "/c", "u"), (["ftp://host:1"], "/c", "u"), (["http://"], "/c", "u"), (["http://h:1"], "c", "u"), (["http://h:1"], "/a/../c", "u"),
-        (["http://h:1"], "/a:b", "u"), (["http://h:1"], "/c", ""),
-    ])
+    @Test(
+        "needs addresses, a root and a user",
+        arguments: [
+            ([], "/c", "u"), (["ftp://host:1"], "/c", "u"), (["http://"], "/c", "u"), (["http://h:1"], "c", "u"), (["http://h:1"], "/a/../c", "u"),
+            (["http://h:1"], "/a:b", "u"), (["http://h:1"], "/c", ""),
+        ])
     func addresses(nameNodes: [String], root: String, user: String) {
         #expect(throws: StoreError.self) { try WebHDFSStore(nameNodes: nameNodes, root: root, user: user, random: Seeded(1)) }
     }

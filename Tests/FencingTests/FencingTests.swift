@@ -15,7 +15,8 @@ struct FencingTests {
         try victim.run()
         let identity = try #require(ProcessTable.identity(of: victim.processIdentifier))
         #expect(ProcessTable.isAlive(identity))
-        let said = try await NodeFence().fence(NodeID("a"), method: .process, processes: NodeProcesses(agent: identity, guests: [], directory: "/nowhere"))
+        let said = try await NodeFence().fence(
+            NodeID("a"), method: .process, processes: NodeProcesses(agent: identity, guests: [], directory: "/nowhere"))
         #expect(said == "of 1 processes, 1 were alive and have been ended")
         #expect(!ProcessTable.isAlive(identity))
         victim.waitUntilExit()
@@ -30,7 +31,8 @@ struct FencingTests {
         defer { kill(bystander.processIdentifier, SIGKILL) }
         let real = try #require(ProcessTable.identity(of: bystander.processIdentifier))
         let earlier = ProcessIdentity(pid: real.pid, startTicks: real.startTicks - 1)
-        let said = try await NodeFence().fence(NodeID("a"), method: .process, processes: NodeProcesses(agent: earlier, guests: [], directory: "/nowhere"))
+        let said = try await NodeFence().fence(
+            NodeID("a"), method: .process, processes: NodeProcesses(agent: earlier, guests: [], directory: "/nowhere"))
         #expect(said == "of 1 processes, 0 were alive and have been ended")
         #expect(ProcessTable.isAlive(real))
     }

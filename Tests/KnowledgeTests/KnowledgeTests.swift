@@ -20,7 +20,8 @@ struct KnowledgeTests {
     func checkpoint(_ epoch: Int, _ number: Int, progress: Double) -> CheckpointRecord {
         let id = CheckpointID(epoch: Epoch(epoch), number: number)
         return CheckpointRecord(
-            id: id, task: task, node: node, epoch: Epoch(epoch), parent: nil, capturedAt: Timestamp(10), committedAt: Timestamp(12), way: .liveSnapshot,
+            id: id, task: task, node: node, epoch: Epoch(epoch), parent: nil, capturedAt: Timestamp(10), committedAt: Timestamp(12),
+            way: .liveSnapshot,
             progress: progress, stopSeconds: Seconds(0.1), latencySeconds: Seconds(2), uploadSeconds: Seconds(1), compressSeconds: Seconds(1),
             memoryBytes: ByteCount(10), diskBytes: ByteCount(10), nonZeroBytes: ByteCount(10), sentBytes: ByteCount(5), codec: .zstd, replication: 1,
             includedBase: false, order: OrderID("o\(epoch)-\(number)"))
@@ -59,7 +60,8 @@ struct KnowledgeTests {
     func resumed() {
         let from = CheckpointID(epoch: .first, number: 1)
         let record = ResumeRecord(
-            task: task, node: other, epoch: Epoch(2), checkpoint: from, fetchSeconds: Seconds(1), restoreSeconds: Seconds(1), fetchedBytes: ByteCount(1))
+            task: task, node: other, epoch: Epoch(2), checkpoint: from, fetchSeconds: Seconds(1), restoreSeconds: Seconds(1),
+            fetchedBytes: ByteCount(1))
         let known = started.folding([
             self.record(.checkpointCommitted(checkpoint(1, 1, progress: 0.4))),
             self.record(.epochRaised(task: task, epoch: Epoch(2), node: other, from: from), at: 50), self.record(.taskResumed(record), at: 60),
@@ -88,7 +90,8 @@ struct KnowledgeTests {
     func pieces() {
         let events: [Event] = [
             .taskSubmitted(submission), .taskPlaced(task: task, epoch: .first, node: node), .taskStarted(task: task, epoch: .first, node: node),
-            .checkpointOrdered(task: task, epoch: .first, node: node, order: OrderID("o1-1"), CheckpointOrder(codec: .zstd, replication: 2), decision: nil),
+            .checkpointOrdered(
+                task: task, epoch: .first, node: node, order: OrderID("o1-1"), CheckpointOrder(codec: .zstd, replication: 2), decision: nil),
             .checkpointCommitted(checkpoint(1, 1, progress: 0.4)),
         ]
         let records = events.enumerated().map { record($1, at: Double($0)) }

@@ -11,7 +11,9 @@ import Vocabulary
 /// serves a process, so the tests share it and run one after the other.
 enum Lab {
     static let root = "/tmp/cairn-lv-\(getpid())"
-    static let image: GuestImage? = make { try ImageBuilder().build(ImageRecipe(name: "image", directory: root + "/image", deltaSize: .mebibytes(64))) }
+    static let image: GuestImage? = make {
+        try ImageBuilder().build(ImageRecipe(name: "image", directory: root + "/image", deltaSize: .mebibytes(64)))
+    }
     static let hypervisor: LibvirtHypervisor? = make {
         atexit { Lab.cleanUp() }
         return try LibvirtHypervisor(uri: "qemu:///embed", root: root + "/e", probeKernel: image?.kernel)
@@ -53,7 +55,9 @@ struct Guest {
 
     func layer(_ index: Int, in folder: String? = nil) -> String { "\(folder ?? directory)/\(padded(index)).qcow2" }
     func console(in folder: String? = nil) -> String { "\(folder ?? directory)/console.log" }
-    func text(in folder: String? = nil) -> String { FileManager.default.contents(atPath: console(in: folder)).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+    func text(in folder: String? = nil) -> String {
+        FileManager.default.contents(atPath: console(in: folder)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
 
     func description(layer index: Int, in folder: String? = nil) -> DomainDescription {
         DomainDescription(
@@ -209,7 +213,8 @@ struct LibvirtHypervisorTests {
     @Test("names and files with the characters that XML minds")
     func escaping() throws {
         let domain = DomainDescription(
-            name: "cairn-a&b", memoryBytes: .mebibytes(64), virtualCPUs: 1, kernel: "/k'", ramdisk: "/r", base: "/b<", activeLayer: "/l\"", console: "/c",
+            name: "cairn-a&b", memoryBytes: .mebibytes(64), virtualCPUs: 1, kernel: "/k'", ramdisk: "/r", base: "/b<", activeLayer: "/l\"",
+            console: "/c",
             run: "echo '<&>'")
         let moved = try DomainXML.moved(DomainXML.definition(domain, acceleration: .emulation), to: domain)
         #expect(moved.contains("cairn-a&amp;b") && moved.contains("-- echo '&lt;&amp;&gt;'"))

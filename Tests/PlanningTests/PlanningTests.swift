@@ -230,7 +230,8 @@ struct NodeLossTests {
             scene.happen(
                 .taskResumed(
                     ResumeRecord(
-                        task: task, node: node, epoch: Epoch(epoch), checkpoint: nil, fetchSeconds: .zero, restoreSeconds: .zero, fetchedBytes: .zero)))
+                        task: task, node: node, epoch: Epoch(epoch), checkpoint: nil, fetchSeconds: .zero, restoreSeconds: .zero, fetchedBytes: .zero)
+                ))
             scene.happen(.taskFailed(task: task, epoch: Epoch(epoch), node: node, reason: "out of memory"))
         }
         let decision = try #require(scene.plan().first)

@@ -74,7 +74,8 @@ struct Scene {
         observations[task] = TaskObservation(task: task, epoch: epoch, state: .running, sample: nil, checkpointing: nil)
     }
 
-    static func checkpoint(_ task: TaskID, epoch: Epoch = .first, number: Int, at: Double, progress: Double, codec: Codec = .zstd) -> CheckpointRecord {
+    static func checkpoint(_ task: TaskID, epoch: Epoch = .first, number: Int, at: Double, progress: Double, codec: Codec = .zstd) -> CheckpointRecord
+    {
         CheckpointRecord(
             id: CheckpointID(epoch: epoch, number: number), task: task, node: NodeID("a"), epoch: epoch, parent: nil, capturedAt: Timestamp(at - 2),
             committedAt: Timestamp(at), way: .liveSnapshot, progress: progress, stopSeconds: Seconds(0.15), latencySeconds: Seconds(2),
@@ -86,7 +87,8 @@ struct Scene {
 
     var findings: Findings {
         let live = LiveView(
-            now: now, managerSince: Timestamp(800), heartbeats: heard.mapValues { last in
+            now: now, managerSince: Timestamp(800),
+            heartbeats: heard.mapValues { last in
                 var heartbeats = LiveView.Heartbeats(first: last - Seconds(20))
                 for beat in 1...20 { heartbeats.heard(at: last - Seconds(20) + Seconds(Double(beat))) }
                 return heartbeats

@@ -73,7 +73,9 @@ struct CommandTests {
         #expect(wrong.errors.contains("frobnicate"))
     }
 
-    @Test("each command says what it is for", arguments: ["run", "agent", "task", "checkpoint", "decisions", "explain", "audit", "sla", "policy", "fleet", "image", "bench"])
+    @Test(
+        "each command says what it is for",
+        arguments: ["run", "agent", "task", "checkpoint", "decisions", "explain", "audit", "sla", "policy", "fleet", "image", "bench"])
     func help(_ command: String) throws {
         let ended = try cairn(command, "--help")
         #expect(ended.status == 0)

@@ -120,7 +120,9 @@ package struct DirectoryStore: CheckpointStore {
                     if errno != 0 { throw error(path, "readdir", errno) }
                     break
                 }
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } }
+                let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                }
                 guard !name.hasPrefix(".") else { continue }
                 var status = stat()
                 guard lstat(full(path) + "/" + name, &status) == 0 else {

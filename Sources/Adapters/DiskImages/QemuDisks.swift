@@ -97,12 +97,14 @@ private enum Tool: String {
     func run(_ arguments: [String], on path: String) throws(DeltaDiskError) {
         let outcome = try outcome(arguments)
         guard outcome.status == 0 else {
-            throw outcome.output.contains("No space left") ? .full(path: path) : .failed(operation: "\(rawValue) \(arguments[0])", path: path, detail: outcome.output)
+            throw outcome.output.contains("No space left")
+                ? .full(path: path) : .failed(operation: "\(rawValue) \(arguments[0])", path: path, detail: outcome.output)
         }
     }
 
     func outcome(_ arguments: [String]) throws(DeltaDiskError) -> (status: Int32, output: String) {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init) + ["/usr/sbin", "/sbin"]
+        let folders =
+            (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init) + ["/usr/sbin", "/sbin"]
         guard let found = folders.map({ $0 + "/" + rawValue }).first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
             throw .missingTool(name: rawValue, debianPackage: debianPackage)
         }

@@ -63,7 +63,8 @@ package struct NodeFence: Fence {
         process.waitUntilExit()
         // timeout(1) kills its whole process group, and so itself.
         if process.terminationReason == .uncaughtSignal, process.terminationStatus == SIGKILL {
-            throw .commandFailed(node: node, status: process.terminationStatus, detail: "it took longer than \(Int(commandPatience.rawValue)) s; \(text)")
+            throw .commandFailed(
+                node: node, status: process.terminationStatus, detail: "it took longer than \(Int(commandPatience.rawValue)) s; \(text)")
         }
         guard process.terminationStatus == 0 else { throw .commandFailed(node: node, status: process.terminationStatus, detail: text) }
         return "\(words.joined(separator: " ")) ended with 0"

@@ -9,7 +9,9 @@ enum Acceleration {
 
     /// - Parameter kernel: a kernel to try with; without one, emulation it is.
     static func found(kernel: String?) -> HypervisorCapabilities.Acceleration {
-        if let given = ProcessInfo.processInfo.environment["CAIRN_ACCELERATION"].flatMap({ HypervisorCapabilities.Acceleration(rawValue: $0) }) { return given }
+        if let given = ProcessInfo.processInfo.environment["CAIRN_ACCELERATION"].flatMap({ HypervisorCapabilities.Acceleration(rawValue: $0) }) {
+            return given
+        }
         guard let kernel, access("/dev/kvm", R_OK | W_OK) == 0 else { return .emulation }
         return runs(kernel) ? .kvm : .emulation
     }
@@ -19,7 +21,8 @@ enum Acceleration {
         // timeout(1) ends it even where this process does not live to do so; reading its output ends with it.
         process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
         process.arguments = [
-            "--signal=KILL", patience, "/usr/bin/qemu-system-x86_64", "-accel", "kvm", "-cpu", "qemu64", "-m", "128", "-nodefaults", "-display", "none",
+            "--signal=KILL", patience, "/usr/bin/qemu-system-x86_64", "-accel", "kvm", "-cpu", "qemu64", "-m", "128", "-nodefaults", "-display",
+            "none",
             "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append", "console=ttyS0 panic=-1",
         ]
         let output = Pipe()

@@ -162,7 +162,8 @@ package struct LibvirtHypervisor: Hypervisor {
         let flags =
             VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_LIVE.rawValue
             | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT.rawValue
-        guard let made = virDomainSnapshotCreateXML(domain.pointer, DomainXML.snapshot(memory: memoryPath, nextLayer: nextLayer), UInt32(flags)) else {
+        guard let made = virDomainSnapshotCreateXML(domain.pointer, DomainXML.snapshot(memory: memoryPath, nextLayer: nextLayer), UInt32(flags))
+        else {
             let error = failure("live snapshot", name)
             unlink(memoryPath)
             throw error
@@ -229,7 +230,9 @@ package struct LibvirtHypervisor: Hypervisor {
     }
 
     /// - Parameter keepingBackingStore: the mistake that must not be made, for the test that shows what it does.
-    package func restore(memoryPath: String, definition: String, as domain: DomainDescription, keepingBackingStore: Bool) async throws(HypervisorError) {
+    package func restore(memoryPath: String, definition: String, as domain: DomainDescription, keepingBackingStore: Bool)
+        async throws(HypervisorError)
+    {
         try await onBlockingThread { () throws(HypervisorError) in
             if try connection.domain(domain.name) != nil { throw .alreadyRunning(name: domain.name) }
             let moved = try DomainXML.moved(definition, to: domain, keepingBackingStore: keepingBackingStore)
@@ -279,6 +282,7 @@ struct RunningDomain {
 
     func description(with layer: String) -> DomainDescription {
         DomainDescription(
-            name: name, memoryBytes: .zero, virtualCPUs: 1, kernel: kernel, ramdisk: ramdisk, base: base, activeLayer: layer, console: console, run: "")
+            name: name, memoryBytes: .zero, virtualCPUs: 1, kernel: kernel, ramdisk: ramdisk, base: base, activeLayer: layer, console: console,
+            run: "")
     }
 }

@@ -101,11 +101,13 @@ struct RemoteException: Decodable {
         case "AccessControlException", "SecurityException", "AuthorizationException", "AuthenticationException", "InvalidToken":
             return .final(.denied(path: path, detail: text))
         // In safe mode after a start, or with every DataNode gone: there is nobody to send the client to.
-        case "IOException" where message.contains("Failed to find datanode") || message.contains("No active nodes contain this block"): return .passing(text)
+        case "IOException" where message.contains("Failed to find datanode") || message.contains("No active nodes contain this block"):
+            return .passing(text)
         // An older file's rename onto a directory: the name is taken. Source: FSDirRenameOp.validateRenameOverwrite.
         case "IOException" where message.contains("must both be"): return .final(.alreadyExists(path: path))
         // No DataNode takes the block: dead, busy or full. Who asked finds out.
-        case "IOException" where message.contains("could only be replicated") || message.contains("could only be written")
+        case "IOException"
+        where message.contains("could only be replicated") || message.contains("could only be written")
             || message.contains("All datanodes") || message.contains("Unable to create new block"):
             return .passing(text)
         default:

@@ -68,7 +68,8 @@ package struct CheckpointCatalog: Sendable {
                 return try await raised(record)
             }
             try await seal(task, current)
-            let next = EpochRecord(task: task, epoch: current.next, node: node, from: try await lineage(of: task, at: current).last?.record.id, at: time.now())
+            let next = EpochRecord(
+                task: task, epoch: current.next, node: node, from: try await lineage(of: task, at: current).last?.record.id, at: time.now())
             let bytes = try Documents.bytes(next)
             let path = Format.epoch(task, next.epoch)
             if try await storing({ () throws(StoreError) in try await store.createExclusively(bytes, at: path) }) {
@@ -87,7 +88,9 @@ package struct CheckpointCatalog: Sendable {
 
     /// - Throws: `.staleEpoch` unless the epoch is in force and owned by the node.
     package func require(_ epoch: Epoch, of task: TaskID, ownedBy node: NodeID) async throws(EngineError) {
-        guard try await newestEpoch(of: task) == epoch, try await epochRecord(task, epoch).node == node else { throw .staleEpoch(task: task, epoch: epoch) }
+        guard try await newestEpoch(of: task) == epoch, try await epochRecord(task, epoch).node == node else {
+            throw .staleEpoch(task: task, epoch: epoch)
+        }
     }
 
     package func tasks() async throws(EngineError) -> [TaskID] {
@@ -147,7 +150,9 @@ package struct CheckpointCatalog: Sendable {
                 // A damaged one is as good as none: the task goes on from the one before.
                 do throws(EngineError) { line.append(try await manifest(at: path)) } catch .damaged { continue } catch .store(.damaged) { continue }
             }
-            guard epoch > .first, let from = try await epochRecord(task, epoch).from, let earlier = Self.epoch(of: from), earlier < epoch else { break }
+            guard epoch > .first, let from = try await epochRecord(task, epoch).from, let earlier = Self.epoch(of: from), earlier < epoch else {
+                break
+            }
             upTo = from.rawValue
             epoch = earlier
         }

@@ -106,7 +106,8 @@ extension CheckpointEngine {
                 layers.append(content)
             } else {
                 let content = try await transfer.upload(
-                    directory.layer(layer.file), as: prefix + "/layer-\(padded(index))", codec: plan.codec, replication: plan.replication, meter: meter)
+                    directory.layer(layer.file), as: prefix + "/layer-\(padded(index))", codec: plan.codec, replication: plan.replication,
+                    meter: meter)
                 diskBytes += content.bytes
                 layers.append(content)
             }
@@ -119,7 +120,8 @@ extension CheckpointEngine {
             diskBytes: ByteCount(diskBytes), nonZeroBytes: meter.nonZeroBytes, sentBytes: meter.sentBytes, codec: plan.codec,
             replication: store.properties.replicates ? plan.replication : 1, includedBase: includedBase, order: order)
         return Manifest(
-            cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory, layers: layers,
+            cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory,
+            layers: layers,
             base: state.baseDigest, kernel: state.kernelDigest, ramdisk: state.ramdiskDigest)
     }
 
@@ -140,7 +142,9 @@ extension CheckpointEngine {
         let path = Format.content(digest)
         if try await storing({ () throws(StoreError) in try await store.list(path) }).contains(where: { $0.name == "content.json" }) { return false }
         guard try self.digest(file) == digest else {
-            throw .local(path: file, detail: "it has changed since the task was started from it: put the file back as it was, and build images under new names")
+            throw .local(
+                path: file, detail: "it has changed since the task was started from it: put the file back as it was, and build images under new names"
+            )
         }
         let content = try await transfer.upload(file, as: path + "/part", codec: .none, replication: plan.replication, meter: meter)
         let bytes = try Documents.bytes(SharedContent(digest: digest, content: content))

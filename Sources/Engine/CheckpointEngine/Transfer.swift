@@ -122,7 +122,9 @@ struct Transfer: Sendable {
         do throws(PartCodecError) { raw = try PartCodec.decompress(packed, with: part.codec, count: part.rawBytes) } catch {
             throw .damaged(what: path, detail: "\(error)")
         }
-        guard part.codec == .none || Digest.sha256(raw) == part.rawDigest else { throw .damaged(what: path, detail: "its content's digest is another") }
+        guard part.codec == .none || Digest.sha256(raw) == part.rawDigest else {
+            throw .damaged(what: path, detail: "its content's digest is another")
+        }
         return raw
     }
 

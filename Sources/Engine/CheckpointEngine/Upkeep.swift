@@ -22,7 +22,8 @@ extension CheckpointEngine {
         }
         let needed = Set(kept.flatMap { manifest in ([manifest.memory] + manifest.layers).flatMap { $0.parts.compactMap(\.path) } })
         let underway = try directory(task, epoch).load()?.capture?.checkpoint
-        for folder in try await storing({ () throws(StoreError) in try await store.list(Format.objects(task)) }) where folder.name != underway?.rawValue {
+        for folder in try await storing({ () throws(StoreError) in try await store.list(Format.objects(task)) })
+        where folder.name != underway?.rawValue {
             // Younger than the newest that is kept: a checkpoint on its way.
             guard CheckpointID(folder.name) <= newest.record.id else { continue }
             let path = Format.objects(task) + "/" + folder.name

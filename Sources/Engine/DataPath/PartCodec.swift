@@ -54,7 +54,9 @@ package enum PartCodec {
 
     private static func inflated(_ bytes: [UInt8], _ count: Int) throws(PartCodecError) -> [UInt8] {
         var stream = z_stream()
-        guard inflateInit2_(&stream, gzipWindow, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { throw .failed(.gzip, "cannot begin") }
+        guard inflateInit2_(&stream, gzipWindow, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+            throw .failed(.gzip, "cannot begin")
+        }
         defer { inflateEnd(&stream) }
         var plain = [UInt8](repeating: 0, count: count)
         let status = run(&stream, bytes, into: &plain) { inflate($0, Z_FINISH) }

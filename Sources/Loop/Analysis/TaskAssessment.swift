@@ -90,7 +90,8 @@ struct TaskAssessment {
             outlook: Outlook(
                 workSeconds: finding.workLeftSeconds.mean, unsavedSeconds: finding.exposedSeconds.rawValue,
                 failureRatePerSecond: finding.failureRate.perSecond),
-            option: costs.option(replication: schedule?.standing.order.replication ?? 1), intervalSeconds: schedule?.standing.intervalSeconds?.rawValue)
+            option: costs.option(replication: schedule?.standing.order.replication ?? 1),
+            intervalSeconds: schedule?.standing.intervalSeconds?.rawValue)
         let finish = plan.finish
         return FinishForecast(
             expectedFinish: live.now + Seconds(plan.expectedSeconds), standardDeviationSeconds: Seconds(finish.standardDeviationSeconds),

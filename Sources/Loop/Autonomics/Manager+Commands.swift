@@ -6,7 +6,8 @@ import Vocabulary
 extension Manager: ManagerCommands {
     package func exchange(_ report: NodeReport) async throws(CommandError) -> NodeOrders {
         guard configuration.fleet.nodes.contains(where: { $0.id == report.node }) else {
-            throw .notFound("the fleet \(configuration.fleet.name) has no node \(report.node): add it to the fleet's file and start the manager again")
+            throw .notFound(
+                "the fleet \(configuration.fleet.name) has no node \(report.node): add it to the fleet's file and start the manager again")
         }
         if let rival = rival(of: report) {
             throw .conflict("another agent of the node \(report.node) is alive (process \(rival.pid)): one node is one agent; end one of them")
@@ -70,7 +71,9 @@ extension Manager: ManagerCommands {
 
     package func checkpointNow(_ task: TaskID, by: String) async throws(CommandError) -> OrderID {
         let known = try await live(task)
-        guard case .running(let node) = known.state else { throw .conflict("\(task) is \(known.state.name): only a running task can be checkpointed") }
+        guard case .running(let node) = known.state else {
+            throw .conflict("\(task) is \(known.state.name): only a running task can be checkpointed")
+        }
         if let underway = known.underway { throw .conflict("\(task): a checkpoint is under way already (\(underway.order))") }
         let plan = schedules[task]?.standing.order ?? CheckpointOrder(codec: .zstd, replication: 1)
         do throws(LedgerError) {

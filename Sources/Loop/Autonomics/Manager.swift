@@ -83,7 +83,8 @@ package actor Manager {
         try await chronicle.recall()
         try await note(.managerStarted(version: configuration.version))
         try await loadPolicies()
-        try await settle(await chronicle.knowledge.checkpoints.map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
+        try await settle(
+            await chronicle.knowledge.checkpoints.map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
     }
 
     package func run() async throws {
@@ -226,7 +227,9 @@ package actor Manager {
         let now = time.now()
         let known = await chronicle.knowledge.nodes[report.node]
         if known?.incarnation != report.incarnation || known?.standing == .lost {
-            log("node \(report.node) is here: \(report.capabilities.driver) \(report.capabilities.version), \(report.capabilities.acceleration.rawValue)")
+            log(
+                "node \(report.node) is here: \(report.capabilities.driver) \(report.capabilities.version), \(report.capabilities.acceleration.rawValue)"
+            )
             heartbeats[report.node] = nil
             try await note(.nodeJoined(node: report.node, incarnation: report.incarnation, hypervisor: report.capabilities))
         }

@@ -19,7 +19,8 @@ enum Orders {
         switch task.state {
         case .placed: return Order(id: OrderID("start-\(task.id)-e\(task.epoch)"), task: task.id, epoch: task.epoch, action: .start(task.submission))
         case .resuming(_, let from):
-            return Order(id: OrderID("resume-\(task.id)-e\(task.epoch)"), task: task.id, epoch: task.epoch, action: .resume(task.submission, from: from))
+            return Order(
+                id: OrderID("resume-\(task.id)-e\(task.epoch)"), task: task.id, epoch: task.epoch, action: .resume(task.submission, from: from))
         case .running:
             if let underway = task.underway {
                 return Order(id: underway.order, task: task.id, epoch: task.epoch, action: .checkpoint(underway.plan))

@@ -45,7 +45,9 @@ package struct OrderRunner: Sendable {
 
     private func resume(_ submission: TaskSubmission, _ from: CheckpointID?, _ order: Order) async throws(LedgerError) {
         let outcome: Result<ResumeRecord, EngineError>
-        do throws(EngineError) { outcome = .success(try await engine.restore(submission, from: from, epoch: order.epoch)) } catch { outcome = .failure(error) }
+        do throws(EngineError) { outcome = .success(try await engine.restore(submission, from: from, epoch: order.epoch)) } catch {
+            outcome = .failure(error)
+        }
         switch outcome {
         case .success(let record): try await say(.taskResumed(record))
         case .failure(let error): try await say(.taskRefused(task: order.task, epoch: order.epoch, node: node, reason: "\(error)"))
@@ -102,7 +104,9 @@ package struct OrderRunner: Sendable {
 
     private func prune(_ order: Order, _ keep: [CheckpointID]) async throws(LedgerError) {
         let outcome: Result<[CheckpointID], EngineError>
-        do throws(EngineError) { outcome = .success(try await engine.prune(order.task, epoch: order.epoch, keep: keep)) } catch { outcome = .failure(error) }
+        do throws(EngineError) { outcome = .success(try await engine.prune(order.task, epoch: order.epoch, keep: keep)) } catch {
+            outcome = .failure(error)
+        }
         switch outcome {
         case .success(let gone): try await say(.checkpointsPruned(task: order.task, checkpoints: gone))
         case .failure(let error): try await say(.orderFailed(order: order.id, node: node, task: order.task, reason: "\(error)"))

@@ -54,7 +54,8 @@ package struct Knowledge: Hashable, Sendable {
         case .taskResumed(let resumption):
             resumptions.append(resumption)
             tasks[resumption.task]?.fold(record)
-        case .taskCancelled(let task, _), .restoreAsked(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _), .taskStarted(let task, _, _),
+        case .taskCancelled(let task, _), .restoreAsked(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _),
+            .taskStarted(let task, _, _),
             .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _), .taskGivenUp(let task, _),
             .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _), .checkpointCaptured(let task, _, _, _, _),
             .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _):

@@ -200,7 +200,8 @@ package struct TaskKnowledge: Hashable, Sendable {
     /// An epoch that ends without the guest's own failure ended with its node's.
     private mutating func interrupt(at time: Timestamp) {
         switch state {
-        case .running, .placed, .resuming: interruptions.append(Interruption(at: time, epoch: epoch, cause: .node, resumableProgress: resumableProgress))
+        case .running, .placed, .resuming:
+            interruptions.append(Interruption(at: time, epoch: epoch, cause: .node, resumableProgress: resumableProgress))
         case .interrupted, .submitted, .finished, .givenUp, .cancelled: break
         }
         underway = nil

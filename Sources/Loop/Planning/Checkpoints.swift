@@ -20,7 +20,8 @@ extension Draft {
         let plan = StandingPlan(
             task: task.id, epoch: task.epoch, intervalSeconds: terms.settings.mode == .enforce ? interval : nil, order: order)
         let basis = Schedule.Basis(
-            mode: terms.settings.mode, sla: task.submission.version, policy: terms.policy?.version ?? DocumentVersion(name: task.sla.policy, digest: ""),
+            mode: terms.settings.mode, sla: task.submission.version,
+            policy: terms.policy?.version ?? DocumentVersion(name: task.sla.policy, digest: ""),
             rules: terms.rules, binding: choice.binding)
         if var old = schedules[task.id], old.node == node, old.basis == basis, old.standing.epoch == task.epoch, old.standing.order == order,
             isAlike(old.standing.intervalSeconds, plan.intervalSeconds)
@@ -55,7 +56,9 @@ extension Draft {
             let wait = min(300, 5 * Double(1 << min(task.failedCheckpointsInARow - 1, 10)))
             if (findings.at - failure.at).rawValue < wait { return false }
         }
-        if let audited = schedule.lastAuditedAt, let interval = choice.best.intervalSeconds, (findings.at - audited).rawValue < interval { return false }
+        if let audited = schedule.lastAuditedAt, let interval = choice.best.intervalSeconds, (findings.at - audited).rawValue < interval {
+            return false
+        }
         return !isOptionalStopTooLate(finding, terms, choice)
     }
 
@@ -200,11 +203,15 @@ struct ScheduleChoice {
         let trouble = broken.isEmpty ? "" : "; " + broken.joined(separator: ", ")
         let strategy = terms.settings.strategy.name
         guard best.intervalSeconds != nil else {
-            return "\(terms.task.id) on \(node): no checkpoint (\(strategy); \(prices)): with an MTBF of \(mtbf) \(expected)\(met)\(boundBy)\(trouble)."
+            return
+                "\(terms.task.id) on \(node): no checkpoint (\(strategy); \(prices)): with an MTBF of \(mtbf) \(expected)\(met)\(boundBy)\(trouble)."
         }
         let saving = never.map { never -> String in
             let more = never.terms.total / max(best.terms.total, 1e-12) - 1
-            if more > 2 { return more < 1e6 ? "; never checkpointing would cost \(plain(more + 1)) times as much" : "; without checkpoints it would hardly ever finish" }
+            if more > 2 {
+                return more < 1e6
+                    ? "; never checkpointing would cost \(plain(more + 1)) times as much" : "; without checkpoints it would hardly ever finish"
+            }
             return more > 0.005 ? "; never checkpointing would cost \(share(more)) more" : ""
         }
         return "\(terms.task.id) on \(node): a checkpoint \(describe(best)) (\(strategy); \(prices)): with an MTBF of \(mtbf) \(expected)\(met)"

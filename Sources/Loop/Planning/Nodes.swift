@@ -19,7 +19,9 @@ extension Draft {
                         + "1 in 10^\(Int(finding.phi.rounded())): it is declared lost and fenced."
                 ) { _ in [.declareLost(node: finding.node), .fence(node: finding.node)] }
             } else if !known.isFenced, hasTasks(finding.node) {
-                decide(.declareLost, node: finding.node, inputs: inputs, "Node \(finding.node) is lost and not fenced yet: fence it, again if need be.") {
+                decide(
+                    .declareLost, node: finding.node, inputs: inputs, "Node \(finding.node) is lost and not fenced yet: fence it, again if need be."
+                ) {
                     _ in [.fence(node: finding.node)]
                 }
             }
@@ -31,7 +33,8 @@ extension Draft {
     /// First start: on the node asked for, else where the expected cost is least.
     mutating func place(_ task: TaskKnowledge) {
         let refused = task.lastRefusal.map { findings.at - $0.at < Seconds(30) ? Set([$0.node]) : [] } ?? []
-        guard let choice = choice(for: task, among: { task.submission.wantedNode == nil || $0 == task.submission.wantedNode }, avoiding: refused) else {
+        guard let choice = choice(for: task, among: { task.submission.wantedNode == nil || $0 == task.submission.wantedNode }, avoiding: refused)
+        else {
             return
         }
         let best = choice.alternatives[choice.index]
@@ -39,7 +42,8 @@ extension Draft {
         let met = best.probabilityMet.map { ", its deadline is met with a probability of \(share($0.rawValue))" } ?? ""
         decide(
             .place, task: task, node: choice.node, policy: knowledge.policies[task.sla.policy]?.version,
-            inputs: [DecisionInput(name: "finishSeconds", value: best.expectedSeconds.rawValue)], alternatives: choice.alternatives, chosen: choice.index,
+            inputs: [DecisionInput(name: "finishSeconds", value: best.expectedSeconds.rawValue)], alternatives: choice.alternatives,
+            chosen: choice.index,
             "\(task.id) starts on \(choice.node): it is expected to take \(plain(best.expectedSeconds)) s there\(met)."
         ) { _ in [.start(task: task.id, node: choice.node)] }
     }

@@ -69,7 +69,8 @@ struct Draft {
     /// Records a decision.
     @discardableResult
     mutating func decide(
-        _ kind: Decision.Kind, task: TaskKnowledge? = nil, node: NodeID? = nil, mode: CheckpointPolicy.Mode = .enforce, policy: DocumentVersion? = nil,
+        _ kind: Decision.Kind, task: TaskKnowledge? = nil, node: NodeID? = nil, mode: CheckpointPolicy.Mode = .enforce,
+        policy: DocumentVersion? = nil,
         inputs: [DecisionInput] = [], alternatives: [Alternative] = [], chosen: Int? = nil, binding: String? = nil, rules: [String] = [],
         _ sentence: String, steps: (DecisionID) -> [PlanStep]
     ) -> DecisionID {
@@ -78,7 +79,8 @@ struct Draft {
         decisions.append(
             Decision(
                 id: id, at: findings.at, kind: kind, task: task?.id, node: node, mode: mode, sla: task?.submission.version, policy: policy,
-                models: Planning.models, inputs: inputs, alternatives: alternatives, chosen: chosen, binding: binding, rules: rules, sentence: sentence,
+                models: Planning.models, inputs: inputs, alternatives: alternatives, chosen: chosen, binding: binding, rules: rules,
+                sentence: sentence,
                 steps: steps(id)))
         return id
     }

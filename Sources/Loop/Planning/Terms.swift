@@ -88,7 +88,8 @@ struct Terms {
         }
         return CostObjective(
             outlook: Outlook(
-                workSeconds: work, unsavedSeconds: unsaved, failureRatePerSecond: rate, keptCheckpoints: task.committed.count, keepLast: settings.keepLast),
+                workSeconds: work, unsavedSeconds: unsaved, failureRatePerSecond: rate, keptCheckpoints: task.committed.count,
+                keepLast: settings.keepLast),
             prices: ObjectivePrices(
                 perSecond: prices.timePerSecond, perByteSent: prices.networkPerByte, perByteSecondStored: prices.storagePerByteSecond),
             limits: ObjectiveLimits(

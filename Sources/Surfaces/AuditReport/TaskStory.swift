@@ -204,7 +204,8 @@ extension Event {
         case .progressSeen(let sample): sample.task
         case .checkpointCommitted(let checkpoint): checkpoint.task
         case .orderFailed(_, _, let task, _): task
-        case .managerStarted, .policyLoaded, .policyRejected, .nodeJoined, .nodeProcessesChanged, .nodeSuspected, .nodeTrusted, .nodeLost, .nodeFenced, .fenceFailed,
+        case .managerStarted, .policyLoaded, .policyRejected, .nodeJoined, .nodeProcessesChanged, .nodeSuspected, .nodeTrusted, .nodeLost,
+            .nodeFenced, .fenceFailed,
             .storeHealthChanged:
             nil
         }

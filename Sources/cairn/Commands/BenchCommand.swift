@@ -134,9 +134,11 @@ struct StopBench {
         let workingSet = Int(memory.mebibytes) / 4
         let domain = DomainDescription(
             name: name, memoryBytes: memory, virtualCPUs: 1, kernel: image.kernel, ramdisk: image.ramdisk, base: image.base, activeLayer: layer(0),
-            console: directory + "/console.log", run: "hashchain --seconds 3600 --memory \(workingSet) --tick 10 --write-kib-per-s 128 --check-every 30")
+            console: directory + "/console.log",
+            run: "hashchain --seconds 3600 --memory \(workingSet) --tick 10 --write-kib-per-s 128 --check-every 30")
         try await hypervisor.start(domain)
-        var outcome = StopMeasurement(memoryMebibytes: Int(memory.mebibytes), liveSeconds: [], liveByHypervisorSeconds: [], saveCopyRestoreSeconds: [])
+        var outcome = StopMeasurement(
+            memoryMebibytes: Int(memory.mebibytes), liveSeconds: [], liveByHypervisorSeconds: [], saveCopyRestoreSeconds: [])
         do {
             let watch = TickWatch(console: domain.console)
             try await watch.waitForTicks(300)
@@ -181,7 +183,6 @@ struct StopBench {
 final class TickWatch: Sendable {
     private let console: String
     init(console: String) { self.console = console }
-
 
     func waitForTicks(_ count: Int) async throws {
         let limit = Date().addingTimeInterval(120)

@@ -24,7 +24,8 @@ struct ImageCommand: AsyncParsableCommand {
             guard let union = GuestUnion(rawValue: union) else { throw Failure.cannotTry("--union is auto, aufs or overlayfs, not \(self.union)") }
             let path = absolute(directory)
             let recipe = ImageRecipe(
-                name: (path as NSString).lastPathComponent, directory: path, deltaSize: .mebibytes(64), union: union, kernel: kernel.map { absolute($0) },
+                name: (path as NSString).lastPathComponent, directory: path, deltaSize: .mebibytes(64), union: union,
+                kernel: kernel.map { absolute($0) },
                 modules: modules.map { absolute($0) }, workload: workload.map { absolute($0) })
             let manifest: ImageManifest
             do throws(ImageError) {
@@ -36,7 +37,8 @@ struct ImageCommand: AsyncParsableCommand {
     }
 
     struct Result: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Say what a hashchain run computes when nothing disturbs it: run on this machine, unpaced.")
+        static let configuration = CommandConfiguration(
+            abstract: "Say what a hashchain run computes when nothing disturbs it: run on this machine, unpaced.")
         @Argument(help: "The image's directory.") var directory: String
         @Argument(help: "The run, as in the SLA: `hashchain --seconds 75 …`.") var command: String
         @Flag(help: "Print JSON.") var json = false

@@ -2,6 +2,10 @@
 
 /// How memory and disk of one instant were got.
 package enum CaptureWay: String, Hashable, Sendable, Codable {
+    /// The guest stops for the state of its devices alone; then it runs, and each page of memory is saved as it was before it changes.
+    case backgroundSnapshot
+    /// An external snapshot of memory and disk for which the guest stands still.
+    case pausedSnapshot
     /// A live external snapshot: the guest runs while memory is copied, and stops for the last of it.
     case liveSnapshot
     /// Pause, save, restore in place.

@@ -50,7 +50,8 @@ final class FakeHDFS: Sendable {
 
     private func handle(_ exchange: Exchange) {
         guard exchange.path.hasPrefix("/webhdfs/v1") else {
-            let bean = #""CapacityRemaining":1000000000000,"NumLiveDataNodes":3,"NumDeadDataNodes":0,"FSState":"Operational","LiveNodes":"{}""#
+            let bean =
+                #""CapacityTotal":2000000000000,"CapacityRemaining":1000000000000,"NumLiveDataNodes":3,"NumDeadDataNodes":0,"FSState":"Operational","LiveNodes":"{}""#
             return exchange.answer(200, json: "{\"beans\":[{\(bean)}]}")
         }
         let isSecond = exchange.parameter("second") != nil

@@ -98,11 +98,11 @@ enum DomainXML {
             .replacing("\"", with: "&quot;")
     }
 
-    /// A live snapshot: memory into a file, and the delta onto its next layer, at one instant.
-    static func snapshot(memory: String, nextLayer: String) -> String {
+    /// Memory into a file (nil: not memory), and the delta onto its next layer, at one instant.
+    static func snapshot(memory: String?, nextLayer: String) -> String {
         """
         <domainsnapshot>
-          <memory snapshot='external' file='\(escaped(memory))'/>
+          \(memory.map { "<memory snapshot='external' file='\(escaped($0))'/>" } ?? "")
           <disks>
             <disk name='\(baseTarget)' snapshot='no'/>
             <disk name='\(deltaTarget)' snapshot='external' type='file'>

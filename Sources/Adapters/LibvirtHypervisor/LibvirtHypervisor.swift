@@ -1,6 +1,8 @@
+import CChildren
 import CLibvirt
 import Foundation
 import Ports
+import Synchronization
 import Vocabulary
 
 /// QEMU through libvirt: inside this process (`qemu:///embed`), or by a daemon (`qemu:///system`, `qemu:///session`, remote URIs).
@@ -9,6 +11,18 @@ package struct LibvirtHypervisor: Hypervisor {
     private let events: EventLog
     private let found: HypervisorCapabilities
     private let root: String
+    /// Numbers of background snapshots' sockets.
+    private let snapshots = Counter()
+
+    private final class Counter: Sendable {
+        private let value = Mutex(0)
+        func next() -> Int {
+            value.withLock {
+                $0 += 1
+                return $0
+            }
+        }
+    }
 
     /// - Parameters:
     ///   - root: the directory of `qemu:///embed`; absolute and short.
@@ -21,10 +35,18 @@ package struct LibvirtHypervisor: Hypervisor {
         var version: UInt = 0
         virConnectGetVersion(connection.pointer, &version)
         let driver = virConnectGetType(connection.pointer).map { String(cString: $0) } ?? "unknown"
+        let acceleration = Acceleration.found(kernel: probeKernel)
         found = HypervisorCapabilities(
             uri: uri, driver: driver, version: "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)",
-            acceleration: Acceleration.found(kernel: probeKernel), captureWays: driver == "QEMU" ? [.liveSnapshot, .saveRestore] : [.saveRestore])
+            acceleration: acceleration, captureWays: driver == "QEMU" ? Self.ways(uri, acceleration) : [.saveRestore])
         try settle()
+    }
+
+    /// Best first. In the background where QEMU runs with this process's rights and they suffice. A live snapshot only with KVM: under emulation a
+    /// store that is under way while QEMU takes up which pages are dirty can be lost, and the guest stands still instead.
+    private static func ways(_ uri: String, _ acceleration: HypervisorCapabilities.Acceleration) -> [CaptureWay] {
+        let background: [CaptureWay] = uri == "qemu:///embed" && cairn_may_write_protect() == 0 ? [.backgroundSnapshot] : []
+        return background + (acceleration == .kvm ? [.liveSnapshot] : [.pausedSnapshot]) + [.saveRestore]
     }
 
     /// After a reopening libvirt finds its guests again in the background: a call that takes a job waits for that.
@@ -141,11 +163,13 @@ package struct LibvirtHypervisor: Hypervisor {
     package func capture(_ name: String, memoryPath: String, nextLayer: String, way: CaptureWay) async throws(HypervisorError) -> Capture {
         try await onBlockingThread { () throws(HypervisorError) in
             let start = Date()
-            let stopped =
-                switch way {
-                case .liveSnapshot: try snapshot(name, memoryPath, nextLayer)
-                case .saveRestore: try saveAndRestore(name, memoryPath, nextLayer)
-                }
+            var way = way
+            let stopped: Seconds?
+            do throws(HypervisorError) { stopped = try taken(name, memoryPath, nextLayer, way) } catch .unsupported where way == .backgroundSnapshot {
+                // Nothing was changed: QEMU may have fewer rights than this process.
+                way = found.captureWays.first { $0 != .backgroundSnapshot } ?? .saveRestore
+                stopped = try taken(name, memoryPath, nextLayer, way)
+            }
             guard let text = virDomainSaveImageGetXMLDesc(connection.pointer, memoryPath, 0) else { throw failure("reading the save image", name) }
             defer { free(text) }
             let elapsed = Seconds(Date().timeIntervalSince(start))
@@ -154,17 +178,44 @@ package struct LibvirtHypervisor: Hypervisor {
     }
 
     /// - Returns: how long the guest stood still, if QEMU told.
-    private func snapshot(_ name: String, _ memoryPath: String, _ nextLayer: String) throws(HypervisorError) -> Seconds? {
+    private func taken(_ name: String, _ memoryPath: String, _ nextLayer: String, _ way: CaptureWay) throws(HypervisorError) -> Seconds? {
+        switch way {
+        case .backgroundSnapshot: try backgroundSnapshot(name, memoryPath, nextLayer)
+        case .pausedSnapshot: try snapshot(name, memoryPath, nextLayer, isLive: false)
+        case .liveSnapshot: try snapshot(name, memoryPath, nextLayer, isLive: true)
+        case .saveRestore: try saveAndRestore(name, memoryPath, nextLayer)
+        }
+    }
+
+    private func backgroundSnapshot(_ name: String, _ memoryPath: String, _ nextLayer: String) throws(HypervisorError) -> Seconds? {
         let domain = try connection.existing(name)
-        let ending = LastRound(of: domain.pointer)
-        defer { ending.isOver() }
+        let start = Timestamp(Date().timeIntervalSince1970)
+        let snapshot = BackgroundSnapshot(
+            domain: domain.pointer, name: name, socketPath: "\(root)/snapshot-\(snapshots.next())", memoryPath: memoryPath)
+        let pointer = domain.pointer
+        try snapshot.take { () throws(HypervisorError) in
+            let flags =
+                VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue
+                | VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT.rawValue
+            guard let made = virDomainSnapshotCreateXML(pointer, DomainXML.snapshot(memory: nil, nextLayer: nextLayer), UInt32(flags)) else {
+                throw failure("rotation of the disk", name)
+            }
+            virDomainSnapshotFree(made)
+        }
+        return pause(name, since: start)
+    }
+
+    private func snapshot(_ name: String, _ memoryPath: String, _ nextLayer: String, isLive: Bool) throws(HypervisorError) -> Seconds? {
+        let domain = try connection.existing(name)
+        let ending = isLive ? LastRound(of: domain.pointer) : nil
+        defer { ending?.isOver() }
         let start = Timestamp(Date().timeIntervalSince1970)
         let flags =
-            VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_LIVE.rawValue
-            | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT.rawValue
+            VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue
+            | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT.rawValue | (isLive ? VIR_DOMAIN_SNAPSHOT_CREATE_LIVE.rawValue : 0)
         guard let made = virDomainSnapshotCreateXML(domain.pointer, DomainXML.snapshot(memory: memoryPath, nextLayer: nextLayer), UInt32(flags))
         else {
-            let error = failure("live snapshot", name)
+            let error = failure("snapshot", name)
             unlink(memoryPath)
             throw error
         }

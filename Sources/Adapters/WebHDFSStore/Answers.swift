@@ -46,6 +46,7 @@ struct Outcome: Decodable { var boolean: Bool }
 
 /// The NameNode's own account of itself, by JMX.
 struct NameSystem: Decodable {
+    var CapacityTotal: Int64
     var CapacityRemaining: Int64
     var NumLiveDataNodes: Int
     var NumDeadDataNodes: Int

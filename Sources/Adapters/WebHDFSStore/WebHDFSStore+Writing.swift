@@ -146,7 +146,9 @@ extension WebHDFSStore {
     private func isFull(for count: Int, _ replication: Int?) async -> Bool {
         do throws(Trouble) {
             let block = Int64(Self.blockSize(for: count))
-            if try await hdfs.bean(NameSystem.self, "FSNamesystemState").CapacityRemaining < block { return true }
+            let system = try await hdfs.bean(NameSystem.self, "FSNamesystemState")
+            // Without any capacity at all no DataNode has told of its own yet, after a start of the NameNode.
+            if system.CapacityTotal > 0, system.CapacityRemaining < block { return true }
             var directory = root
             while true {
                 let file = directory.isEmpty ? "/" : directory

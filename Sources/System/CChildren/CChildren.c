@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,4 +75,14 @@ static void start(void) {
 int cairn_reap_detached_qemu(void) {
     pthread_once(&once, start);
     return outcome;
+}
+
+int cairn_may_write_protect(void) {
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return errno;
+    struct uffdio_api api = {.api = UFFD_API};
+    int code = ioctl(fd, UFFDIO_API, &api) == 0 ? 0 : errno;
+    close(fd);
+    if (code == 0 && !(api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP)) code = ENOSYS;
+    return code;
 }

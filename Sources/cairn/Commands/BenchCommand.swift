@@ -14,7 +14,7 @@ struct BenchCommand: AsyncParsableCommand {
             abstract: "How long a checkpoint stops the guest, beside save, copy of the disks and restore.",
             discussion: """
                 One guest a memory size, ticking every 10 ms on its console. Both ways are measured in turn on the same guest, as the largest gap between \
-                ticks as they arrive: ours (a live snapshot of memory and disk), and virDomainSave, a copy of the delta disk's layers and \
+                ticks as they arrive: ours (the best way that the hypervisor has), and virDomainSave, a copy of the delta disk's layers and \
                 virDomainRestore, which is what `virsh save`, cp and `virsh restore` do, without virsh's own start. Exit status 1 when the median of \
                 ours is not at most a fifth of the other's.
                 """)
@@ -104,7 +104,8 @@ struct StopReport: Codable {
                     seconds($0.saveCopyRestoreMedianSeconds), String(format: "%.0f %%", $0.ratio * 100),
                 ]
             }
-        return Terminal.columns(rows) + "\nMedians of \(rounds), \(hypervisor.driver) \(hypervisor.version), \(hypervisor.acceleration.rawValue)."
+        return Terminal.columns(rows)
+            + "\nMedians of \(rounds), \(hypervisor.driver) \(hypervisor.version), \(hypervisor.acceleration.rawValue), \(hypervisor.captureWays.first?.rawValue ?? "-")."
     }
 
     private func seconds(_ value: Double) -> String { String(format: "%.3f s", value) }
@@ -140,6 +141,7 @@ struct StopBench {
         var outcome = StopMeasurement(
             memoryMebibytes: Int(memory.mebibytes), liveSeconds: [], liveByHypervisorSeconds: [], saveCopyRestoreSeconds: [])
         do {
+            let way = try await hypervisor.capabilities().captureWays.first ?? .saveRestore
             let watch = TickWatch(console: domain.console)
             try await watch.waitForTicks(300)
             for round in 1...rounds {
@@ -148,7 +150,7 @@ struct StopBench {
                 var taken: Capture?
                 outcome.liveSeconds.append(
                     try await watch.largestGap {
-                        taken = try await hypervisor.capture(name, memoryPath: memoryPath, nextLayer: layer(round), way: .liveSnapshot)
+                        taken = try await hypervisor.capture(name, memoryPath: memoryPath, nextLayer: layer(round), way: way)
                     })
                 outcome.liveByHypervisorSeconds.append(taken?.stopSeconds.rawValue ?? .nan)
                 discard(memoryPath)

@@ -7,3 +7,7 @@
 /// that somebody here waits for share our session and are left alone.
 /// Returns 0, or errno.
 int cairn_reap_detached_qemu(void);
+
+/// Whether this process may write-protect memory by userfaultfd, which QEMU's background snapshots stand on.
+/// Returns 0, or errno. Source: userfaultfd(2), ioctl_userfaultfd(2).
+int cairn_may_write_protect(void);

@@ -1,0 +1,237 @@
+import CLibvirt
+import Foundation
+import Ports
+import Synchronization
+import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Memory by copy-on-write: QEMU write-protects the guest's memory, lets it run, and saves each page before it changes.
+///
+/// What is saved is the memory of one instant, whoever writes to it: under emulation a live snapshot is not, as a store that is under way
+/// while QEMU takes up which pages are dirty can be lost (docs/decisions/0009). The stream goes to a socket of ours and becomes a save image by
+/// the header that libvirt would have written, so that libvirt restores it.
+/// Source: QEMU, migration capability `background-snapshot`, docs/devel/migration; libvirt, src/qemu/qemu_saveimage.h for the header.
+struct BackgroundSnapshot {
+    let domain: OpaquePointer
+    let name: String
+    /// Where QEMU connects to: a path of at most 107 bytes. Source: unix(7).
+    let socketPath: String
+    let memoryPath: String
+
+    /// How long QEMU may be silent on the stream, seconds.
+    private static let patience: Int32 = 60
+
+    /// Takes memory, and the disk by `rotate`, which is called while the guest stands still.
+    /// - Throws: `.unsupported` when QEMU cannot, before anything was changed. After any other failure the guest runs on; its disk may have been
+    ///   rotated all the same.
+    func take(rotate: () throws(HypervisorError) -> Void) throws(HypervisorError) {
+        let header = try header()
+        try demand("migrate-set-capabilities", #"{"capabilities":[{"capability":"background-snapshot","state":true}]}"#)
+        defer { forget() }
+        // As fast as can be: until it is done each first write to a page waits for its turn.
+        try demand("migrate-set-parameters", #"{"max-bandwidth":\#(Int64(1) << 38)}"#)
+        let receiver = try Receiver(socketPath: socketPath, memoryPath: memoryPath, header: header, patience: Self.patience, name: name)
+        defer { receiver.end() }
+        guard virDomainSuspend(domain) == 0 else { throw failure("suspend", name) }
+        do throws(HypervisorError) {
+            try rotate()
+            try command("migrate", #"{"uri":"unix:\#(socketPath)"}"#)
+            try receiver.wait()
+            try awaitCompletion()
+        } catch {
+            attempt("migrate_cancel")
+            resumeIfPaused()
+            throw error
+        }
+        resumeIfPaused()
+    }
+
+    /// QEMU lets the guest run by itself once its memory is protected; where it did not come to that, we do.
+    private func resumeIfPaused() {
+        var state: Int32 = 0
+        if virDomainGetState(domain, &state, nil, 0) == 0, virDomainState(UInt32(bitPattern: state)) == VIR_DOMAIN_PAUSED { virDomainResume(domain) }
+    }
+
+    private func forget() {
+        // With the capability left on, the next save or live snapshot would be of this kind and leave the guest paused.
+        attempt("migrate-set-capabilities", #"{"capabilities":[{"capability":"background-snapshot","state":false}]}"#)
+    }
+
+    private func awaitCompletion() throws(HypervisorError) {
+        struct Reply: Decodable {
+            struct Status: Decodable { var status: String? }
+            var `return`: Status
+        }
+        for _ in 0..<500 {
+            let answer = try command("query-migrate")
+            let status: String?
+            do { status = try JSONDecoder().decode(Reply.self, from: Data(answer.utf8)).return.status } catch {
+                throw .failed(operation: "background snapshot", name: name, code: 0, detail: "QEMU answers \(answer.prefix(200))")
+            }
+            switch status {
+            case "completed": return
+            case "failed", "cancelled", nil: throw .failed(operation: "background snapshot", name: name, code: 0, detail: answer)
+            default: usleep(10_000)
+            }
+        }
+        throw .failed(operation: "background snapshot", name: name, code: 0, detail: "it does not come to its end")
+    }
+
+    // MARK: The monitor
+
+    private func demand(_ command: String, _ arguments: String) throws(HypervisorError) {
+        do throws(HypervisorError) { try self.command(command, arguments) } catch {
+            throw .unsupported(what: "take snapshots in the background", detail: "\(error)")
+        }
+    }
+
+    @discardableResult
+    private func command(_ command: String, _ arguments: String? = nil) throws(HypervisorError) -> String {
+        let text = #"{"execute":"\#(command)"\#(arguments.map { #","arguments":"# + $0 } ?? "")}"#
+        var answer: UnsafeMutablePointer<CChar>?
+        guard virDomainQemuMonitorCommand(domain, text, &answer, 0) == 0, let answer else { throw failure(command, name) }
+        defer { free(answer) }
+        let reply = String(cString: answer)
+        struct Refused: Decodable {
+            struct Reason: Decodable { var desc: String }
+            var error: Reason?
+        }
+        do {
+            if let reason = try JSONDecoder().decode(Refused.self, from: Data(reply.utf8)).error {
+                throw HypervisorError.failed(operation: command, name: name, code: 0, detail: reason.desc)
+            }
+        } catch let error as HypervisorError { throw error } catch {
+            throw .failed(operation: command, name: name, code: 0, detail: "QEMU answers \(reply.prefix(200))")
+        }
+        return reply
+    }
+
+    /// For clearing up: what goes wrong here has no remedy, and the next call that needs it says so.
+    private func attempt(_ command: String, _ arguments: String? = nil) {
+        do throws(HypervisorError) { try self.command(command, arguments) } catch { return }
+    }
+
+    // MARK: The save image
+
+    /// Magic, version 2, length of the definition, running, uncompressed, no cookie, 14 words unused; then the definition, ended by a zero and
+    /// filled up to a page.
+    private func header() throws(HypervisorError) -> [UInt8] {
+        let flags = VIR_DOMAIN_XML_SECURE.rawValue | VIR_DOMAIN_XML_MIGRATABLE.rawValue
+        guard let text = virDomainGetXMLDesc(domain, UInt32(flags)) else { throw failure("definition", name) }
+        defer { free(text) }
+        var definition = Array(String(cString: text).utf8) + [0]
+        let fixed = 92
+        definition += [UInt8](repeating: 0, count: (4_096 - (fixed + definition.count) % 4_096) % 4_096)
+        var header = Array("LibvirtQemudSave".utf8)
+        for word in [2, UInt32(definition.count), 1, 0, 0] + [UInt32](repeating: 0, count: 14) {
+            withUnsafeBytes(of: word) { header.append(contentsOf: $0) }
+        }
+        return header + definition
+    }
+
+    /// Takes QEMU's stream from a socket into the memory file, on a thread of its own.
+    private final class Receiver: Sendable {
+        private let outcome = Mutex<HypervisorError?>(nil)
+        private let done = DispatchSemaphore(value: 0)
+        private let listener: Int32
+        private let socketPath: String
+        private let patience: Int32
+        private let name: String
+
+        init(socketPath: String, memoryPath: String, header: [UInt8], patience: Int32, name: String) throws(HypervisorError) {
+            self.socketPath = socketPath
+            self.patience = patience
+            self.name = name
+            func trouble(_ call: String) -> HypervisorError {
+                .failed(operation: "background snapshot", name: name, code: errno, detail: "\(call): \(String(cString: strerror(errno)))")
+            }
+            var address = sockaddr_un()
+            address.sun_family = sa_family_t(AF_UNIX)
+            let bytes = Array(socketPath.utf8)
+            guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+                throw .unsupported(what: "take snapshots in the background", detail: "the path of its socket is too long: \(socketPath)")
+            }
+            withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+            unlink(socketPath)
+            listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            guard listener >= 0 else { throw trouble("socket") }
+            let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+            let bound = withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) } }
+            guard bound == 0, listen(listener, 1) == 0 else {
+                let error = trouble("bind")
+                close(listener)
+                throw error
+            }
+            let file = open(memoryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+            guard file >= 0 else {
+                let error = trouble("open \(memoryPath)")
+                close(listener)
+                unlink(socketPath)
+                throw error
+            }
+            Thread.detachNewThread { [self] in
+                defer { done.signal() }
+                defer { close(file) }
+                let failed = receive(into: file, header: header)
+                outcome.withLock { $0 = failed }
+                if failed != nil { unlink(memoryPath) }
+            }
+        }
+
+        /// - Throws: what kept the stream from coming in whole.
+        func wait() throws(HypervisorError) {
+            done.wait()
+            done.signal()
+            if let error = outcome.withLock({ $0 }) { throw error }
+        }
+
+        /// Nobody connects any more; returns when the thread has ended.
+        func end() {
+            shutdown(listener, Int32(SHUT_RDWR))
+            done.wait()
+            close(listener)
+            unlink(socketPath)
+        }
+
+        private func receive(into file: Int32, header: [UInt8]) -> HypervisorError? {
+            func trouble(_ call: String) -> HypervisorError {
+                .failed(operation: "background snapshot", name: name, code: errno, detail: "\(call): \(String(cString: strerror(errno)))")
+            }
+            func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+                var offset = 0
+                while offset < bytes.count {
+                    let count = Glibc.write(file, bytes.baseAddress! + offset, bytes.count - offset)
+                    if count < 0 && errno == EINTR { continue }
+                    guard count > 0 else { return false }
+                    offset += count
+                }
+                return true
+            }
+            guard header.withUnsafeBytes({ write($0) }) else { return trouble("write") }
+            guard isReady(listener) else { return trouble("QEMU does not connect") }
+            let stream = accept(listener, nil, nil)
+            guard stream >= 0 else { return trouble("accept") }
+            defer { close(stream) }
+            let size = 1 << 20
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4_096)
+            defer { buffer.deallocate() }
+            while true {
+                guard isReady(stream) else { return trouble("QEMU is silent") }
+                let count = read(stream, buffer.baseAddress, size)
+                if count < 0 && errno == EINTR { continue }
+                guard count >= 0 else { return trouble("read") }
+                if count == 0 { return nil }
+                guard write(UnsafeRawBufferPointer(start: buffer.baseAddress, count: count)) else { return trouble("write") }
+            }
+        }
+
+        private func isReady(_ descriptor: Int32) -> Bool {
+            var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            errno = ETIMEDOUT
+            return poll(&waited, 1, patience * 1_000) > 0
+        }
+    }
+}

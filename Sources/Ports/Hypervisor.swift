@@ -18,7 +18,7 @@ package protocol Hypervisor: Sendable {
 
     /// Takes memory and disk of one instant: memory goes to `memoryPath` in the save image's format; the delta layer in use becomes
     /// immutable and the guest goes on writing to `nextLayer`, a prepared or to-be-made overlay on it. The guest runs on in every case.
-    /// - Throws: on failure the guest runs on with the layer it had, untouched.
+    /// - Throws: on failure the guest runs on, with the layer it had or, if it failed late, with `nextLayer`: `definition` says which.
     func capture(_ name: String, memoryPath: String, nextLayer: String, way: CaptureWay) async throws(HypervisorError) -> Capture
 
     /// The domain definition inside a save image or of a running domain, for the manifest.

@@ -1,4 +1,5 @@
 import CChildren
+import CLibvirt
 import DiskImages
 import Foundation
 import GuestImages
@@ -200,6 +201,18 @@ struct LibvirtHypervisorTests {
         try FileManager.default.removeItem(atPath: guest.layer(1))
         _ = try await guest.capture(way)
         try await guest.wait(for: "CAIRN RESULT \(try guest.image.expectedResult(run: Self.run))")
+        try await guest.hypervisor.destroy(guest.name)
+    }
+
+    @Test("a guest that was left standing still in the middle of a capture goes on when its hypervisor is opened again")
+    func leftPaused() async throws {
+        let guest = try await Guest("left", run: Self.run)
+        try await guest.hypervisor.start(guest.description(layer: 0))
+        try await guest.wait(for: "CAIRN PROGRESS")
+        try #require(virDomainSuspend(try guest.hypervisor.connection.existing(guest.name).pointer) == 0)
+        #expect(try await guest.hypervisor.status(guest.name)?.state == .paused)
+        try guest.hypervisor.settle()
+        #expect(try await guest.hypervisor.status(guest.name)?.state == .running)
         try await guest.hypervisor.destroy(guest.name)
     }
 

@@ -42,10 +42,16 @@ struct BackgroundSnapshot {
             try receiver.wait()
             try awaitCompletion()
         } catch {
-            attempt("migrate_cancel")
-            resumeIfPaused()
+            clearUp()
             throw error
         }
+        resumeIfPaused()
+    }
+
+    /// What an earlier process left unfinished is given up, and the guest runs. A guest that cannot be told so is seen by the next look at it.
+    func clearUp() {
+        attempt("migrate_cancel")
+        forget()
         resumeIfPaused()
     }
 

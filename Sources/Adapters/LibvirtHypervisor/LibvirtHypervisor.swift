@@ -7,7 +7,7 @@ import Vocabulary
 
 /// QEMU through libvirt: inside this process (`qemu:///embed`), or by a daemon (`qemu:///system`, `qemu:///session`, remote URIs).
 package struct LibvirtHypervisor: Hypervisor {
-    private let connection: Connection
+    let connection: Connection
     private let events: EventLog
     private let found: HypervisorCapabilities
     private let root: String
@@ -49,14 +49,12 @@ package struct LibvirtHypervisor: Hypervisor {
         return background + (acceleration == .kvm ? [.liveSnapshot] : [.pausedSnapshot]) + [.saveRestore]
     }
 
-    /// After a reopening libvirt finds its guests again in the background: a call that takes a job waits for that.
-    private func settle() throws(HypervisorError) {
+    /// After a reopening libvirt finds its guests again in the background: a call that takes a job waits for that. A guest that an earlier process
+    /// left standing still in the middle of a capture goes on.
+    func settle() throws(HypervisorError) {
         for handle in try names() {
             guard let domain = try connection.domain(handle) else { continue }
-            var answer: UnsafeMutablePointer<CChar>?
-            // Its failure is the guest's: the next look will tell.
-            _ = virDomainQemuMonitorCommand(domain.pointer, "{\"execute\":\"query-status\"}", &answer, 0)
-            free(answer)
+            BackgroundSnapshot(domain: domain.pointer, name: handle, socketPath: "", memoryPath: "").clearUp()
         }
     }
 

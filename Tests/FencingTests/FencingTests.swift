@@ -43,7 +43,7 @@ struct FencingTests {
         func guest(below directory: String) throws -> (process: Process, input: Pipe) {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: "/bin/bash")
-            process.arguments = ["-c", "exec -a /usr/bin/qemu-system-none /bin/sh -c 'read line; : \(directory)/layers/000001.qcow2'"]
+            process.arguments = ["-c", "exec -a /usr/bin/qemu-system-none /bin/sh -c 'read line' file=\(directory)/layers/000001.qcow2"]
             let input = Pipe()
             process.standardInput = input
             try process.run()
@@ -61,6 +61,16 @@ struct FencingTests {
         ours.process.waitUntilExit()
         #expect(ours.process.terminationReason == .uncaughtSignal)
         #expect(anothers.process.isRunning)
+    }
+
+    @Test("a directory is not taken for another that ends or begins alike")
+    func directories() {
+        #expect(ProcessTable.isBelow("/cairn", "/cairn/layers/0"))
+        #expect(ProcessTable.isBelow("/cairn", "{\"filename\":\"/cairn/layers/0\"}"))
+        #expect(ProcessTable.isBelow("/cairn", "file=/cairn/layers/0,if=virtio"))
+        #expect(!ProcessTable.isBelow("/cairn", "/srv/cairn/layers/0"))
+        #expect(!ProcessTable.isBelow("/cairn", "/cairn-b/layers/0"))
+        #expect(!ProcessTable.isBelow("", "/anything"))
     }
 
     @Test("what it does not know it does not say to have ended, and itself it does not end")

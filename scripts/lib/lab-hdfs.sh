@@ -9,6 +9,7 @@ hdfs_main() {
   directory=/tmp/cairn-hdfs-$UID
   datanodes=3
   port_base=19870
+  hdfs_runs=no
   local -a words=() program_words=()
   while (($#)); do
     case $1 in
@@ -30,6 +31,7 @@ hdfs_main() {
     status) hdfs_status ;;
     run)
       ((${#program_words[@]})) || fail 2 "run wants -- and a program"
+      hdfs_runs=yes
       trap hdfs_down EXIT
       trap 'exit 130' INT
       trap 'exit 143' TERM HUP
@@ -92,7 +94,7 @@ hdfs_up() {
   printf 'export CAIRN_HDFS=http://127.0.0.1:%s\nexport CAIRN_HDFS_DIR=%s\n' "$(<"$directory/port")" "$directory" >"$directory/env.new"
   mv "$directory/env.new" "$directory/env"
   hdfs_came_up=yes
-  trap - INT TERM HUP
+  [[ $hdfs_runs == yes ]] || trap - INT TERM HUP
   cat "$directory/env"
 }
 

@@ -84,6 +84,15 @@ package enum ProcessTable {
         return found.startTicks == process.startTicks && found.state != "Z" && found.state != "X"
     }
 
+    /// Whether a word names a file below a directory: at its beginning, or as a value within (`file=/d/x`, `"filename":"/d/x"`).
+    static func isBelow(_ directory: String, _ word: some StringProtocol) -> Bool {
+        guard directory.hasPrefix("/") else { return false }
+        let text = String(word)
+        return text.ranges(of: directory + "/").contains { range in
+            range.lowerBound == text.startIndex || "=,:\"".contains(text[text.index(before: range.lowerBound)])
+        }
+    }
+
     /// QEMU processes that have a file below a directory on their command line.
     package static func guests(below directory: String) -> [ProcessIdentity] {
         let names: [String]
@@ -93,7 +102,7 @@ package enum ProcessTable {
             guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return nil }
             let words = String(decoding: data, as: UTF8.self).split(separator: "\0")
             guard let program = words.first, program.split(separator: "/").last?.hasPrefix("qemu-system-") == true,
-                words.contains(where: { $0.contains(directory + "/") })
+                words.contains(where: { isBelow(directory, $0) })
             else { return nil }
             return identity(of: pid)
         }

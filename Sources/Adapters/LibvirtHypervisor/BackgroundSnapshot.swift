@@ -51,6 +51,11 @@ struct BackgroundSnapshot {
     /// What an earlier process left unfinished is given up, and the guest runs. A guest that cannot be told so is seen by the next look at it.
     func clearUp() {
         attempt("migrate_cancel")
+        // While it is at it, QEMU takes no capabilities, and may still stop the guest.
+        for _ in 0..<500 {
+            guard let status = currentStatus(), ["setup", "active", "device", "cancelling"].contains(status) else { break }
+            usleep(10_000)
+        }
         forget()
         resumeIfPaused()
     }
@@ -67,23 +72,31 @@ struct BackgroundSnapshot {
     }
 
     private func awaitCompletion() throws(HypervisorError) {
-        struct Reply: Decodable {
-            struct Status: Decodable { var status: String? }
-            var `return`: Status
-        }
         for _ in 0..<500 {
-            let answer = try command("query-migrate")
-            let status: String?
-            do { status = try JSONDecoder().decode(Reply.self, from: Data(answer.utf8)).return.status } catch {
-                throw .failed(operation: "background snapshot", name: name, code: 0, detail: "QEMU answers \(answer.prefix(200))")
-            }
-            switch status {
+            switch try status() {
             case "completed": return
-            case "failed", "cancelled", nil: throw .failed(operation: "background snapshot", name: name, code: 0, detail: answer)
+            case "failed", "cancelled", nil: throw .failed(operation: "background snapshot", name: name, code: 0, detail: "QEMU gave it up")
             default: usleep(10_000)
             }
         }
         throw .failed(operation: "background snapshot", name: name, code: 0, detail: "it does not come to its end")
+    }
+
+    /// For clearing up: a monitor that does not answer has nothing under way that could be waited for.
+    private func currentStatus() -> String? {
+        do throws(HypervisorError) { return try status() } catch { return nil }
+    }
+
+    /// Of the migration that this is to QEMU; nil when there was none.
+    private func status() throws(HypervisorError) -> String? {
+        struct Reply: Decodable {
+            struct Status: Decodable { var status: String? }
+            var `return`: Status
+        }
+        let answer = try command("query-migrate")
+        do { return try JSONDecoder().decode(Reply.self, from: Data(answer.utf8)).return.status } catch {
+            throw .failed(operation: "background snapshot", name: name, code: 0, detail: "QEMU answers \(answer.prefix(200))")
+        }
     }
 
     // MARK: The monitor

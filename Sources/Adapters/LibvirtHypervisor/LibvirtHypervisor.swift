@@ -73,8 +73,19 @@ package struct LibvirtHypervisor: Hypervisor {
 
     package func status(_ name: String) async throws(HypervisorError) -> DomainStatus? {
         try await onBlockingThread { () throws(HypervisorError) in
-            if let domain = try connection.domain(name), let status = status(of: domain.pointer, name) { return status }
-            return events.ending(of: name).map { DomainStatus(name: name, state: $0, process: nil, cpuSeconds: .zero, blockWrittenBytes: .zero) }
+            if let domain = try connection.domain(name) {
+                if let status = status(of: domain.pointer, name) { return status }
+                // It ended since it was looked up, or is not to be asked now: never is a guest that may live called gone.
+                if try connection.domain(name) != nil { throw .busy(name: name, detail: "it gives no statistics now") }
+            }
+            // libvirt forgets a domain a moment before it tells how that ended.
+            for _ in 0..<20 {
+                if let ending = events.ending(of: name) {
+                    return DomainStatus(name: name, state: ending, process: nil, cpuSeconds: .zero, blockWrittenBytes: .zero)
+                }
+                usleep(10_000)
+            }
+            return nil
         }
     }
 

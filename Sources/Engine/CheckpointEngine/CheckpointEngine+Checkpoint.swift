@@ -50,7 +50,10 @@ extension CheckpointEngine {
     private func settleRotation(_ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
         guard let next = state.rotatingTo else { return }
         let definition = try await hypervising { () throws(HypervisorError) in try await hypervisor.definition(Self.domain(of: directory.task)) }
-        if definition.contains(directory.layer(next)) {
+        let layer = directory.layer(next)
+        // It stands in XML.
+        let escaped = layer.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing("'", with: "&apos;")
+        if definition.contains(layer) || definition.contains(escaped) {
             // The capture's memory is as good as lost, its layer is not: it goes with the next checkpoint.
             state.layers.append(.init(file: next))
         } else {

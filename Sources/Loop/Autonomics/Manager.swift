@@ -39,7 +39,11 @@ package actor Manager {
     /// Decisions' numbers below this are taken, recorded or not yet.
     private var nextDecision: Int64 = 0
     /// In how many reports in a row a node has not shown a task that should run there.
-    private var absences: [TaskID: Int] = [:]
+    private var absences: [TaskID: Absence] = [:]
+    private struct Absence {
+        var epoch: Epoch
+        var reports = 0
+    }
     private var troubles = Troubles()
     private var cycles: Int64 = 0
     private var lastCycleAt: Timestamp?
@@ -135,16 +139,16 @@ package actor Manager {
         }
     }
 
-    /// A manager that was suspended, or whose clock was set forward, must not take its own absence for the nodes' silence.
+    /// A manager that was suspended, or whose clock was set forward, must not take its own absence for the nodes' silence. It was away when
+    /// neither the loop turned nor anybody was heard for longer than both take; called wherever either happens, before anything else.
     private func excuseOwnAbsence() {
         let now = time.now()
         defer { lastLookAt = now }
-        guard let lastLookAt, now - lastLookAt > configuration.cycle + configuration.fleet.defaults.heartbeatSeconds * 2 else { return }
-        // Those that were heard meanwhile show that only the loop was held up.
-        let silent = heartbeats.filter { now - $0.value.last > configuration.fleet.defaults.heartbeatSeconds * 2 }
-        guard silent.count == heartbeats.count else { return }
-        for node in silent.keys { heartbeats[node]?.excuse(until: now) }
-        if !silent.isEmpty { log("nothing was heard or done for \(rounded(now - lastLookAt)) s: this manager was away, and no node is blamed") }
+        guard let lastLookAt, now - lastLookAt > configuration.cycle + configuration.fleet.defaults.heartbeatSeconds * 2, !heartbeats.isEmpty else {
+            return
+        }
+        for node in heartbeats.keys { heartbeats[node]?.excuse(until: now) }
+        log("nothing was heard or done for \(rounded(now - lastLookAt)) s: this manager was away, and no node is blamed")
     }
 
     private func loadPolicies() async throws(LedgerError) {
@@ -225,17 +229,23 @@ package actor Manager {
 
     func hear(_ report: NodeReport) async throws(LedgerError) -> NodeOrders {
         let now = time.now()
+        excuseOwnAbsence()
+        let isNew = reports[report.node].map { $0.incarnation != report.incarnation } ?? true
+        // Before anything is awaited: between two awaits the loop may look, and must not see a node without a heartbeat.
+        if isNew || heartbeats[report.node] == nil {
+            heartbeats[report.node] = LiveView.Heartbeats(first: now)
+        } else {
+            heartbeats[report.node]?.heard(at: now)
+        }
+        reports[report.node] = report
         let known = await chronicle.knowledge.nodes[report.node]
         if known?.incarnation != report.incarnation || known?.standing == .lost {
             log(
                 "node \(report.node) is here: \(report.capabilities.driver) \(report.capabilities.version), \(report.capabilities.acceleration.rawValue)"
             )
-            heartbeats[report.node] = nil
             try await note(.nodeJoined(node: report.node, incarnation: report.incarnation, hypervisor: report.capabilities))
         }
         if known?.processes != report.processes { try await note(.nodeProcessesChanged(node: report.node, report.processes)) }
-        heartbeats[report.node, default: LiveView.Heartbeats(first: now)].heard(at: now)
-        reports[report.node] = report
         let appended = try await chronicle.append(report.events)
         for record in appended { tellOf(record.event) }
         try await settle(appended)
@@ -255,8 +265,10 @@ package actor Manager {
                 absences[task.id] = nil
                 continue
             }
-            absences[task.id, default: 0] += 1
-            guard absences[task.id, default: 0] >= 5 else { continue }
+            var absence = absences[task.id].flatMap { $0.epoch == task.epoch ? $0 : nil } ?? Absence(epoch: task.epoch)
+            absence.reports += 1
+            absences[task.id] = absence
+            guard absence.reports >= 5 else { continue }
             absences[task.id] = nil
             let event = Event.taskFailed(task: task.id, epoch: task.epoch, node: report.node, reason: "the node does not have it any more")
             tellOf(event)

@@ -43,6 +43,8 @@ package actor NodeAgent {
     private var underway: [TaskID: Order] = [:]
     private var stopping: Set<TaskID> = []
     private var standing: [TaskID: StandingPlan] = [:]
+    /// Tasks that the engine has here, as of the last look.
+    private var present: [TaskObservation] = []
     /// Starts and resumptions that were carried out: each is told once, though it may be ordered again until the manager has heard.
     private var carriedOut: Set<OrderID> = []
     private var works: [Int: Task<Void, Never>] = [:]
@@ -125,6 +127,7 @@ package actor NodeAgent {
     /// - Returns: the guests' processes.
     private func look() async throws -> [ProcessIdentity] {
         let here = try engine.tasks()
+        present = here.map { TaskObservation(task: $0.submission.task, epoch: $0.epoch, state: .starting, sample: nil, checkpointing: nil) }
         for gone in watches.keys where !here.contains(where: { $0.submission.task == gone }) { watches[gone] = nil }
         var guests: [ProcessIdentity] = []
         for task in here {
@@ -172,16 +175,18 @@ package actor NodeAgent {
         watches[id]?.end = seen.end
     }
 
+    /// Every task that is here, also one that its hypervisor does not show now.
     private func observations() -> [TaskObservation] {
-        watches.map { id, watch in
-            let state: TaskObservation.State =
-                switch watch.end {
-                case .finished: .finished
-                case .failed: .failed
-                case nil: .running
-                }
-            return TaskObservation(task: id, epoch: watch.sensor.epoch, state: state, sample: watch.sample, checkpointing: nil)
-        }
+        present.filter { watches[$0.task] == nil }
+            + watches.map { id, watch in
+                let state: TaskObservation.State =
+                    switch watch.end {
+                    case .finished: .finished
+                    case .failed: .failed
+                    case nil: .running
+                    }
+                return TaskObservation(task: id, epoch: watch.sensor.epoch, state: state, sample: watch.sample, checkpointing: nil)
+            }
     }
 
     // MARK: Orders

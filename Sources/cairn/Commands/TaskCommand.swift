@@ -130,7 +130,8 @@ struct TaskSummary: Encodable {
         state = task.state.name
         node = task.node
         epoch = task.epoch
-        progress = task.samples.last?.fraction ?? task.progressAtStart
+        // Between two lives it is what the next one goes on from.
+        if case .running = task.state { progress = task.samples.last?.fraction ?? task.progressAtStart } else { progress = task.resumableProgress }
         switch task.sla.preference {
         case .named(let name): preference = name
         case .prices: preference = "own prices"

@@ -204,12 +204,19 @@ struct LibvirtHypervisorTests {
         try await guest.hypervisor.destroy(guest.name)
     }
 
+    private func suspend(_ guest: Guest) throws {
+        // Named, so that the handle lives as long as its pointer is used.
+        let domain = try guest.hypervisor.connection.existing(guest.name)
+        let outcome = virDomainSuspend(domain.pointer)
+        #expect(outcome == 0)
+    }
+
     @Test("a guest that was left standing still in the middle of a capture goes on when its hypervisor is opened again")
     func leftPaused() async throws {
         let guest = try await Guest("left", run: Self.run)
         try await guest.hypervisor.start(guest.description(layer: 0))
         try await guest.wait(for: "CAIRN PROGRESS")
-        try #require(virDomainSuspend(try guest.hypervisor.connection.existing(guest.name).pointer) == 0)
+        try suspend(guest)
         #expect(try await guest.hypervisor.status(guest.name)?.state == .paused)
         try guest.hypervisor.settle()
         #expect(try await guest.hypervisor.status(guest.name)?.state == .running)

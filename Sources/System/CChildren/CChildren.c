@@ -34,7 +34,7 @@ static int is_ours_to_reap(pid_t pid) {
     int parent, group, session;
     // Source: proc(5), fields 3 to 6.
     if (sscanf(close + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4) return 0;
-    return state == 'Z' && session != (int)getsid(0);
+    return state == 'Z' && (session != (int)getsid(0) || group != (int)pid);
 }
 
 static void *reap(void *unused) {

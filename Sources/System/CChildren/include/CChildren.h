@@ -3,8 +3,9 @@
 /// Makes this process the one that inherits orphaned descendants, and starts a thread that reaps those among them that are
 /// ended QEMU processes. Where PID 1 is slow to reap, every stop of a QEMU would take seconds otherwise.
 ///
-/// Only zombies whose name begins with "qemu-system" and whose session is not ours are reaped: a QEMU that detached itself. Children
-/// that somebody here waits for share our session and are left alone.
+/// Only zombies whose name begins with "qemu-system" and whose session is not ours are reaped: a QEMU that detached itself; and
+/// those in another's process group, which a wrapper started that did not outlive them. Children that somebody here waits for share our session
+/// and lead a group of their own, and are left alone.
 /// Returns 0, or errno.
 int cairn_reap_detached_qemu(void);
 

@@ -12,11 +12,13 @@ struct PolicyReading {
     static let interval = Seconds(1)...Quantity.longestDuration
     static let replication = 1...16
     static let keepLast = 1...1_000
+    /// Hypervisors take no chain of more than 200 layers.
+    static let maxLayers = 2...150
 
     let spec: Reading
 
     func policy(name: String) -> CheckpointPolicy? {
-        let known = ["currency", "preferences", "mode", "interval", "compression", "replication", "retention", "rules"]
+        let known = ["currency", "preferences", "mode", "interval", "compression", "replication", "retention", "chain", "rules"]
         guard let fields = spec.fields(known) else { return nil }
         let currency = fields.required("currency", "what the prices are in, for example EUR")?.currency()
         let preferences = fields["preferences"].map(self.preferences) ?? [:]
@@ -53,9 +55,29 @@ struct PolicyReading {
             given.compression = compression["choice"].flatMap { $0.choice(CompressionChoice.allCases.map { ($0.rawValue, $0) }) }
             given.codecs = compression["codecs"].flatMap(codecs)
         }
-        given.replication = fields["replication"].flatMap { $0.whole(Self.replication) }
-        given.keepLast = fields["retention"]?.fields(["keepLast"])?.required("keepLast", "for example 3")?.whole(Self.keepLast)
+        given.replication = fields["replication"].flatMap(replication)
+        if let retention = fields["retention"]?.fields(["keepLast", "keepFor"]) {
+            given.keepLast = retention["keepLast"]?.whole(Self.keepLast)
+            given.keepForSeconds = retention["keepFor"]?.duration(Self.interval)
+            if retention.isBare {
+                fields["retention"]?.trouble("keeps nothing in particular", "give keepLast, keepFor or both, for example {keepLast: 3}")
+            }
+        }
+        if let chain = fields["chain"]?.fields(["merge", "maxLayers"]) {
+            given.merge = chain["merge"].flatMap { $0.choice(ChainRule.Merge.allCases.map { ($0.rawValue, $0) }) }
+            given.maxLayers = chain["maxLayers"]?.whole(Self.maxLayers)
+            if chain.isBare { fields["chain"]?.trouble("says nothing of chains", "for example {merge: count, maxLayers: 32}") }
+        }
         return given
+    }
+
+    /// One number for all, or one for each class.
+    private func replication(_ reading: Reading) -> Replication? {
+        if reading.isScalar { return reading.whole(Self.replication).map { Replication($0) } }
+        guard let fields = reading.fields(["base", "memory", "delta"]) else { return nil }
+        let classes = ["base", "memory", "delta"].map { fields.required($0, "for example 2; or one number for all")?.whole(Self.replication) }
+        guard let base = classes[0], let memory = classes[1], let delta = classes[2] else { return nil }
+        return Replication(base: base, memory: memory, delta: delta)
     }
 
     private func strategy(_ interval: Fields) -> IntervalStrategy? {
@@ -152,8 +174,8 @@ struct PolicyReading {
     }
 
     private func set(_ reading: Reading, over settings: CheckpointPolicy.Settings) -> CheckpointPolicy.Overrides? {
-        guard let fields = reading.fields(["mode", "interval", "compression", "replication", "retention"]) else { return nil }
-        if fields.isBare { reading.trouble("changes nothing", "give mode, interval, compression, replication or retention") }
+        guard let fields = reading.fields(["mode", "interval", "compression", "replication", "retention", "chain"]) else { return nil }
+        if fields.isBare { reading.trouble("changes nothing", "give mode, interval, compression, replication, retention or chain") }
         let overrides = overrides(fields)
         Self.tellContradictions(overrides.applied(to: settings), fields, whose: "the policy's")
         return overrides

@@ -31,13 +31,17 @@ package struct CheckpointPolicy: Hashable, Sendable, Codable {
         /// Codecs that may be used, best liked first.
         package var codecs: [Codec]
         /// Copies of each part that the store is asked for; a store that cannot replicate keeps one.
-        package var replication: Int
+        package var replication: Replication
         /// Newest checkpoints of a task that are kept; at least 1.
         package var keepLast: Int
+        /// Checkpoints that are no older are kept as well.
+        package var keepForSeconds: Seconds?
+        package var chain: ChainRule
         package init(
             mode: Mode = .enforce, strategy: IntervalStrategy = .adaptive, floorSeconds: Seconds = Seconds(10),
             ceilingSeconds: Seconds = .hours(24), compression: CompressionChoice = .estimate,
-            codecs: [Codec] = [.zstd, .gzip, .none], replication: Int = 2, keepLast: Int = 3
+            codecs: [Codec] = [.zstd, .gzip, .none], replication: Replication = 2, keepLast: Int = 3,
+            keepForSeconds: Seconds? = nil, chain: ChainRule = ChainRule()
         ) {
             self.mode = mode
             self.strategy = strategy
@@ -47,6 +51,23 @@ package struct CheckpointPolicy: Hashable, Sendable, Codable {
             self.codecs = codecs
             self.replication = replication
             self.keepLast = keepLast
+            self.keepForSeconds = keepForSeconds
+            self.chain = chain
+        }
+
+        /// Policies that were recorded before chains had a rule are read with the rule that was in force then: none was merged by it.
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            mode = try container.decode(Mode.self, forKey: .mode)
+            strategy = try container.decode(IntervalStrategy.self, forKey: .strategy)
+            floorSeconds = try container.decode(Seconds.self, forKey: .floorSeconds)
+            ceilingSeconds = try container.decode(Seconds.self, forKey: .ceilingSeconds)
+            compression = try container.decode(CompressionChoice.self, forKey: .compression)
+            codecs = try container.decode([Codec].self, forKey: .codecs)
+            replication = try container.decode(Replication.self, forKey: .replication)
+            keepLast = try container.decode(Int.self, forKey: .keepLast)
+            keepForSeconds = try container.decodeIfPresent(Seconds.self, forKey: .keepForSeconds)
+            chain = try container.decodeIfPresent(ChainRule.self, forKey: .chain) ?? ChainRule(merge: .never)
         }
     }
 
@@ -86,11 +107,15 @@ package struct CheckpointPolicy: Hashable, Sendable, Codable {
         package var ceilingSeconds: Seconds?
         package var compression: CompressionChoice?
         package var codecs: [Codec]?
-        package var replication: Int?
+        package var replication: Replication?
         package var keepLast: Int?
+        package var keepForSeconds: Seconds?
+        package var merge: ChainRule.Merge?
+        package var maxLayers: Int?
         package init(
             mode: Mode? = nil, strategy: IntervalStrategy? = nil, floorSeconds: Seconds? = nil, ceilingSeconds: Seconds? = nil,
-            compression: CompressionChoice? = nil, codecs: [Codec]? = nil, replication: Int? = nil, keepLast: Int? = nil
+            compression: CompressionChoice? = nil, codecs: [Codec]? = nil, replication: Replication? = nil, keepLast: Int? = nil,
+            keepForSeconds: Seconds? = nil, merge: ChainRule.Merge? = nil, maxLayers: Int? = nil
         ) {
             self.mode = mode
             self.strategy = strategy
@@ -100,6 +125,9 @@ package struct CheckpointPolicy: Hashable, Sendable, Codable {
             self.codecs = codecs
             self.replication = replication
             self.keepLast = keepLast
+            self.keepForSeconds = keepForSeconds
+            self.merge = merge
+            self.maxLayers = maxLayers
         }
         package func applied(to settings: Settings) -> Settings {
             var changed = settings
@@ -111,8 +139,29 @@ package struct CheckpointPolicy: Hashable, Sendable, Codable {
             if let codecs { changed.codecs = codecs }
             if let replication { changed.replication = replication }
             if let keepLast { changed.keepLast = keepLast }
+            if let keepForSeconds { changed.keepForSeconds = keepForSeconds }
+            if let merge { changed.chain.merge = merge }
+            if let maxLayers { changed.chain.maxLayers = maxLayers }
             return changed
         }
+    }
+}
+
+/// When the layers of a delta disk are merged while the guest runs.
+package struct ChainRule: Hashable, Sendable, Codable {
+    package enum Merge: String, Hashable, Sendable, Codable, CaseIterable {
+        /// When merging is predicted to cost less than going on without, or there are `maxLayers`.
+        case estimate
+        /// When there are `maxLayers`.
+        case count
+        case never
+    }
+    package var merge: Merge
+    /// Frozen layers of a running guest, 2 to 150: hypervisors take no chain of more than 200.
+    package var maxLayers: Int
+    package init(merge: Merge = .estimate, maxLayers: Int = 32) {
+        self.merge = merge
+        self.maxLayers = maxLayers
     }
 }
 

@@ -38,7 +38,9 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
     /// After compression, before replication.
     package var sentBytes: ByteCount
     package var codec: Codec
-    package var replication: Int
+    package var replication: Replication
+    /// Sent bytes times the copies of each; unknown of checkpoints of earlier versions.
+    package var storedBytes: ByteCount?
     /// True when the upload included the base system, which is stored once.
     package var includedBase: Bool
     /// The order that it answers.
@@ -47,8 +49,8 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
     package init(
         id: CheckpointID, task: TaskID, node: NodeID, epoch: Epoch, parent: CheckpointID?, capturedAt: Timestamp, committedAt: Timestamp,
         way: CaptureWay, progress: Double?, stopSeconds: Seconds, latencySeconds: Seconds, uploadSeconds: Seconds, compressSeconds: Seconds,
-        memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Int,
-        includedBase: Bool, order: OrderID
+        memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Replication,
+        storedBytes: ByteCount? = nil, includedBase: Bool, order: OrderID
     ) {
         self.id = id
         self.task = task
@@ -69,6 +71,7 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
         self.sentBytes = sentBytes
         self.codec = codec
         self.replication = replication
+        self.storedBytes = storedBytes
         self.includedBase = includedBase
         self.order = order
     }

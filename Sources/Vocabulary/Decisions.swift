@@ -74,7 +74,8 @@ package struct Alternative: Hashable, Sendable, Codable {
     package var name: String
     package var intervalSeconds: Seconds?
     package var codec: Codec?
-    package var replication: Int?
+    /// Of a byte that is sent, on average.
+    package var replication: Double?
     package var timeCost: Double
     package var networkCost: Double
     package var storageCost: Double
@@ -85,7 +86,7 @@ package struct Alternative: Hashable, Sendable, Codable {
     /// Limits that it breaks, with by how much; empty: it is allowed.
     package var violations: [String]
     package init(
-        name: String, intervalSeconds: Seconds? = nil, codec: Codec? = nil, replication: Int? = nil, timeCost: Double = 0, networkCost: Double = 0,
+        name: String, intervalSeconds: Seconds? = nil, codec: Codec? = nil, replication: Double? = nil, timeCost: Double = 0, networkCost: Double = 0,
         storageCost: Double = 0, penaltyCost: Double = 0, expectedSeconds: Seconds = .zero, expectedSentBytes: ByteCount = .zero,
         probabilityMet: Probability? = nil, violations: [String] = []
     ) {

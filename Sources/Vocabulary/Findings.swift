@@ -56,12 +56,14 @@ package struct CheckpointCosts: Hashable, Sendable, Codable {
     package var recoverySeconds: Estimate
     /// Sent over the network for one copy.
     package var sentBytes: Estimate
+    /// Memory's share of a checkpoint's bytes, 0 to 1; the rest is delta.
+    package var memoryShare: Double
     /// Time to compress alone, and to upload alone what this codec leaves.
     package var compressSeconds: Estimate
     package var uploadSeconds: Estimate
     package init(
         codec: Codec, stopSeconds: Estimate, interferenceSeconds: Estimate, latencySeconds: Estimate, recoverySeconds: Estimate,
-        sentBytes: Estimate, compressSeconds: Estimate, uploadSeconds: Estimate
+        sentBytes: Estimate, memoryShare: Double = 0.9, compressSeconds: Estimate, uploadSeconds: Estimate
     ) {
         self.codec = codec
         self.stopSeconds = stopSeconds
@@ -69,6 +71,7 @@ package struct CheckpointCosts: Hashable, Sendable, Codable {
         self.latencySeconds = latencySeconds
         self.recoverySeconds = recoverySeconds
         self.sentBytes = sentBytes
+        self.memoryShare = memoryShare
         self.compressSeconds = compressSeconds
         self.uploadSeconds = uploadSeconds
     }

@@ -102,8 +102,8 @@ package struct Order: Hashable, Sendable, Codable {
 
 package struct CheckpointOrder: Hashable, Sendable, Codable {
     package var codec: Codec
-    package var replication: Int
-    package init(codec: Codec, replication: Int) { self.codec = codec; self.replication = replication }
+    package var replication: Replication
+    package init(codec: Codec, replication: Replication) { self.codec = codec; self.replication = replication }
 }
 
 package struct StandingPlan: Hashable, Sendable, Codable {

@@ -88,6 +88,7 @@ struct GoldenTests {
             "kind: TaskSLA\nspec: {zzzz: 1, task: {zzzz: 1}, progress: {console: {zzzz: 1}}, deadline: {zzzz: 1}, limits: {zzzz: 1}, "
                 + "penalty: {zzzz: 1}, preference: {zzzz: 1}}",
             "kind: CheckpointPolicy\nspec: {zzzz: 1, interval: {zzzz: 1}, compression: {zzzz: 1}, retention: {zzzz: 1}, "
+                + "replication: {zzzz: 1}, chain: {zzzz: 1}, "
                 + "rules: [{zzzz: 1, when: {zzzz: 1}, set: {zzzz: 1}}]}",
             "kind: Fleet\nspec: {zzzz: 1, nodes: [{zzzz: 1, fence: {zzzz: 1}}], store: {zzzz: 1, webhdfs: {zzzz: 1}}, "
                 + "defaults: {zzzz: 1, suspicion: {zzzz: 1}, reliability: {zzzz: 1}}}",

@@ -53,7 +53,8 @@ struct MeaningTests {
             policy.settings
                 == CheckpointPolicy.Settings(
                     mode: .audit, strategy: .daly, floorSeconds: Seconds(30), ceilingSeconds: .hours(2), compression: .always, codecs: [.gzip],
-                    replication: 3, keepLast: 5))
+                    replication: Replication(base: 3, memory: 1, delta: 2), keepLast: 5, keepForSeconds: Seconds(90),
+                    chain: ChainRule(merge: .count, maxLayers: 8)))
         #expect(policy.currency == "CHF")
         #expect(policy.preferences["balanced"] == Prices(timePerHour: 2, networkPerGiB: 0.001, storagePerGiBHour: 0))
         #expect(policy.preferences["finish-sooner"] == PolicyReading.defaultPreferences["finish-sooner"])
@@ -67,7 +68,7 @@ struct MeaningTests {
                         checkpointAboveBytes: .gibibytes(4)),
                     set: .init(
                         mode: .enforce, strategy: .fixed(.minutes(1)), floorSeconds: Seconds(10), ceilingSeconds: .hours(1), compression: .never,
-                        codecs: [.none], replication: 1, keepLast: 1)),
+                        codecs: [.none], replication: 1, keepLast: 1, merge: .never)),
                 .init(name: "none-for-batch", when: .init(labels: ["class": "batch"]), set: .init(strategy: .never)),
             ])
     }

@@ -35,7 +35,7 @@ extension CheckpointEngine {
         let manifest = try await upload(captured, state, directory, order: order, plan: plan)
         let bytes = try Documents.bytes(manifest)
         let committed = try await storing { () throws(StoreError) in
-            try await store.commit(bytes, as: "\(Format.open(task, epoch))/\(id).json", replication: plan.replication)
+            try await store.commit(bytes, as: "\(Format.open(task, epoch))/\(id).json", replication: plan.replication.most)
         }
         guard committed else { throw .staleEpoch(task: task, epoch: epoch) }
         try finish(manifest, &state, directory)
@@ -101,7 +101,7 @@ extension CheckpointEngine {
         }
         let prefix = Format.objects(task, id)
         let memory = try await transfer.upload(
-            directory.memory(id), as: prefix + "/memory", codec: plan.codec, replication: plan.replication, meter: meter)
+            directory.memory(id), as: prefix + "/memory", codec: plan.codec, replication: plan.replication.memory, meter: meter)
         var layers: [ContentRecord] = []
         var diskBytes: Int64 = 0
         for (index, layer) in state.layers.prefix(captured.layerCount).enumerated() {
@@ -109,7 +109,7 @@ extension CheckpointEngine {
                 layers.append(content)
             } else {
                 let content = try await transfer.upload(
-                    directory.layer(layer.file), as: prefix + "/layer-\(padded(index))", codec: plan.codec, replication: plan.replication,
+                    directory.layer(layer.file), as: prefix + "/layer-\(padded(index))", codec: plan.codec, replication: plan.replication.delta,
                     meter: meter)
                 diskBytes += content.bytes
                 layers.append(content)
@@ -121,7 +121,8 @@ extension CheckpointEngine {
             way: captured.way, progress: captured.progress, stopSeconds: captured.stopSeconds, latencySeconds: now - captured.at,
             uploadSeconds: meter.uploadSeconds, compressSeconds: meter.compressSeconds, memoryBytes: ByteCount(memory.bytes),
             diskBytes: ByteCount(diskBytes), nonZeroBytes: meter.nonZeroBytes, sentBytes: meter.sentBytes, codec: plan.codec,
-            replication: store.properties.replicates ? plan.replication : 1, includedBase: includedBase, order: order)
+            replication: store.properties.replicates ? plan.replication : 1,
+            storedBytes: store.properties.replicates ? meter.storedBytes : meter.sentBytes, includedBase: includedBase, order: order)
         return Manifest(
             cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory,
             layers: layers,
@@ -149,7 +150,7 @@ extension CheckpointEngine {
                 path: file, detail: "it has changed since the task was started from it: put the file back as it was, and build images under new names"
             )
         }
-        let content = try await transfer.upload(file, as: path + "/part", codec: .none, replication: plan.replication, meter: meter)
+        let content = try await transfer.upload(file, as: path + "/part", codec: .none, replication: plan.replication.base, meter: meter)
         let bytes = try Documents.bytes(SharedContent(digest: digest, content: content))
         _ = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path + "/content.json") }
         return true

@@ -22,6 +22,7 @@ struct Transfer: Sendable {
             var compress = Busy()
             var upload = Busy()
             var sent: Int64 = 0
+            var stored: Int64 = 0
             var nonZero: Int64 = 0
         }
         /// Time in which at least one was at it.
@@ -40,11 +41,18 @@ struct Transfer: Sendable {
         }
         func compressing(_ begins: Bool, at now: Timestamp) { state.withLock { begins ? $0.compress.begin(now) : $0.compress.end(now) } }
         func uploading(_ begins: Bool, at now: Timestamp) { state.withLock { begins ? $0.upload.begin(now) : $0.upload.end(now) } }
-        func sent(_ bytes: Int) { state.withLock { $0.sent += Int64(bytes) } }
+        func sent(_ bytes: Int, copies: Int = 1) {
+            state.withLock {
+                $0.sent += Int64(bytes)
+                $0.stored += Int64(bytes * copies)
+            }
+        }
         func nonZero(_ bytes: Int) { state.withLock { $0.nonZero += Int64(bytes) } }
         var compressSeconds: Seconds { state.withLock { $0.compress.total } }
         var uploadSeconds: Seconds { state.withLock { $0.upload.total } }
         var sentBytes: ByteCount { state.withLock { ByteCount($0.sent) } }
+        /// Sent bytes times the copies of each.
+        var storedBytes: ByteCount { state.withLock { ByteCount($0.stored) } }
         var nonZeroBytes: ByteCount { state.withLock { ByteCount($0.nonZero) } }
     }
 
@@ -90,7 +98,7 @@ struct Transfer: Sendable {
         let bytes = packed
         packed = []
         try await storing { () throws(StoreError) in try await store.write(bytes, to: path, replication: replication) }
-        meter.sent(bytes.count)
+        meter.sent(bytes.count, copies: replication)
         record.path = path
         return record
     }

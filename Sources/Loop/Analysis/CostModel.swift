@@ -57,18 +57,22 @@ struct CostModel {
         let content = learnt(
             own.map { Double($0.nonZeroBytes.rawValue) }, prior: 0.5 * Double(task.sla.task.memoryBytes.rawValue), spread: 0.25)
         let memory = learnt(own.map { Double($0.memoryBytes.rawValue) }, prior: content.mean, spread: 0.25)
+        let whole = own.suffix(10).map { (memory: Double($0.memoryBytes.rawValue), all: Double(($0.memoryBytes + $0.diskBytes).rawValue)) }
+        let bytes = whole.reduce(0) { $0 + $1.all }
+        // Nothing seen: images of memory are large, and deltas small.
+        let memoryShare = bytes > 0 ? whole.reduce(0) { $0 + $1.memory } / bytes : 0.9
         let sent = product(content, ratio(of: codec, own: own))
         let compressing = compress[codec].map { predicted($0, [content.mean]) } ?? Estimate(mean: 0, standardError: 0, observations: 0)
         let uploading = predicted(upload, [sent.mean])
-        let whole = predicted(latency, [max(compressing.mean, uploading.mean)])
+        let durable = predicted(latency, [max(compressing.mean, uploading.mean)])
         let recovering = predicted(recover, [sent.mean])
         return CheckpointCosts(
             codec: codec, stopSeconds: predicted(stop, [memory.mean]),
             // Not observed on its own: a twentieth of the time that compression and upload run behind the guest.
-            interferenceSeconds: Estimate(mean: 0.05 * whole.mean, standardError: 0.05 * whole.mean, observations: 0), latencySeconds: whole,
+            interferenceSeconds: Estimate(mean: 0.05 * durable.mean, standardError: 0.05 * durable.mean, observations: 0), latencySeconds: durable,
             recoverySeconds: Estimate(
                 mean: recovering.mean + detection.rawValue, standardError: recovering.standardError, observations: recovering.observations),
-            sentBytes: sent, compressSeconds: compressing, uploadSeconds: uploading)
+            sentBytes: sent, memoryShare: memoryShare, compressSeconds: compressing, uploadSeconds: uploading)
     }
 
     /// Bytes sent for each byte that is not zero.

@@ -103,10 +103,10 @@ struct TaskAssessment {
 
 extension CheckpointCosts {
     /// As the planning model wants it.
-    package func option(replication: Int) -> CheckpointOption {
+    package func option(replication: Replication) -> CheckpointOption {
         CheckpointOption(
             name: codec.rawValue, stopSeconds: stopSeconds.mean, interferenceSeconds: interferenceSeconds.mean, latencySeconds: latencySeconds.mean,
             recoverySeconds: recoverySeconds.mean, sentBytes: sentBytes.mean, storedBytes: sentBytes.mean, fetchedBytes: sentBytes.mean,
-            replication: Double(replication))
+            replication: replication.mean(memoryShare: memoryShare))
     }
 }

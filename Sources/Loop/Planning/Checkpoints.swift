@@ -89,18 +89,20 @@ extension Draft {
         if terms.settings.mode == .audit { schedule.lastAuditedAt = findings.at }
     }
 
-    /// Keeps the newest, as many as the policy says. What is to go is ordered until it has gone.
+    /// Keeps the newest, as many and those as young as the policy says. What is to go is ordered until it has gone.
     mutating func prune(_ task: TaskKnowledge) {
         guard let finding = finding(of: task.id), case .running(let node) = task.state, task.underway == nil else { return }
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
         let keep = max(1, terms.settings.keepLast)
-        guard terms.settings.mode == .enforce, task.committed.count > keep else { return }
-        let kept = task.committed.suffix(keep).map(\.id)
+        let young = terms.settings.keepForSeconds.map { length in task.committed.count { findings.at - $0.capturedAt <= length } } ?? 0
+        let count = max(keep, young)
+        guard terms.settings.mode == .enforce, task.committed.count > count else { return }
+        let kept = task.committed.suffix(count).map(\.id)
         guard nextSchedules[task.id]?.prunedTo != kept.last else { return }
         nextSchedules[task.id]?.prunedTo = kept.last
         decide(
             .prune, task: task, node: node, policy: terms.policy?.version,
-            "\(task.id): of \(task.committed.count) checkpoints the newest \(keep) are kept, as the policy says."
+            "\(task.id): of \(task.committed.count) checkpoints the newest \(count) are kept, as the policy says."
         ) { _ in [.prune(task: task.id, node: node, epoch: task.epoch, keep: kept)] }
     }
 }

@@ -105,7 +105,7 @@ struct Terms {
 func alternative(_ candidate: Candidate, named name: String, _ terms: Terms) -> Alternative {
     Alternative(
         name: name, intervalSeconds: candidate.intervalSeconds.map { Seconds($0) }, codec: Codec(rawValue: candidate.option.name),
-        replication: Int(candidate.option.replication), timeCost: candidate.terms.time, networkCost: candidate.terms.network,
+        replication: candidate.option.replication, timeCost: candidate.terms.time, networkCost: candidate.terms.network,
         storageCost: candidate.terms.storage, penaltyCost: candidate.terms.penalty, expectedSeconds: Seconds(candidate.expectedSeconds),
         expectedSentBytes: ByteCount(Int64(candidate.expectedSentBytes.isFinite ? min(candidate.expectedSentBytes, 9e18) : 9e18)),
         probabilityMet: candidate.probabilityMet.map { Probability($0) },
@@ -116,7 +116,7 @@ func alternative(_ candidate: Candidate, named name: String, _ terms: Terms) -> 
 func describe(_ candidate: Candidate) -> String {
     guard let interval = candidate.intervalSeconds else { return "never" }
     let codec = candidate.option.name == Codec.none.rawValue ? "uncompressed" : candidate.option.name
-    let copies = candidate.option.replication > 1 ? ", \(Int(candidate.option.replication)) copies" : ""
+    let copies = candidate.option.replication > 1 ? ", \(plain(candidate.option.replication)) copies" : ""
     return "every \(plain(interval)) s, \(codec)\(copies)"
 }
 

@@ -47,7 +47,7 @@ package struct AlternativeReport: Hashable, Sendable, Codable {
     /// nil: never.
     package var intervalSeconds: Seconds?
     package var codec: Codec?
-    package var replication: Int?
+    package var replication: Double?
     package var timeCost: Double
     package var networkCost: Double
     package var storageCost: Double
@@ -114,5 +114,5 @@ extension PlanStep {
 }
 
 extension CheckpointOrder {
-    package var words: String { "codec \(codec.rawValue), \(Words.count(replication, "copy", "copies"))" }
+    package var words: String { "codec \(codec.rawValue), \(replication) \(replication == 1 ? "copy" : "copies")" }
 }

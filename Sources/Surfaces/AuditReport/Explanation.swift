@@ -259,7 +259,7 @@ private struct Difference {
         func input(_ name: String) -> Double? { here.inputs.first { $0.name == name }?.value }
         guard let stop = input("stopSeconds"), let sent = input("sentBytes"), sent > 0 else { return nil }
         let work = stop + (input("interferenceSeconds") ?? 0)
-        let bytes = sent * Double(here.alternatives[index].replication ?? 1)
+        let bytes = sent * (here.alternatives[index].replication ?? 1)
         func worth(_ prices: PricesInForce) -> Double { bytes * prices.prices.networkPerByte / prices.prices.timePerSecond }
         let (these, those) = (worth(thesePrices), worth(thosePrices))
         guard work + these > 0 else { return nil }

@@ -225,7 +225,9 @@ package struct CheckpointReport: Hashable, Sendable, Codable {
     package var nonZeroBytes: ByteCount?
     package var sentBytes: ByteCount?
     package var codec: Codec?
-    package var replication: Int?
+    package var replication: Replication?
+    /// Sent bytes times the copies of each.
+    package var storedBytes: ByteCount?
     package var includedBase: Bool?
     /// Times that the task was resumed from it.
     package var resumptions: Int

@@ -53,7 +53,7 @@ extension Report {
                     .text(made.checkpoint.rawValue), .text(task.task.rawValue), .text(made.status.rawValue), .text(made.node?.rawValue),
                     .count(made.epoch.rawValue), .text(made.decision?.rawValue), .moment(made.capturedAt), .moment(made.committedAt),
                     .number(made.progress),
-                    .text(made.way?.rawValue), .text(made.codec?.rawValue), .count(made.replication), .seconds(made.stopSeconds),
+                    .text(made.way?.rawValue), .text(made.codec?.rawValue), .text(made.replication?.description), .seconds(made.stopSeconds),
                     .seconds(made.latencySeconds), .seconds(made.uploadSeconds), .seconds(made.compressSeconds), .bytes(made.memoryBytes),
                     .bytes(made.diskBytes), .bytes(made.nonZeroBytes), .bytes(made.sentBytes), .text(made.includedBase.map(String.init)),
                     .count(made.resumptions), .text(made.reason))
@@ -90,7 +90,7 @@ extension Report {
             sheet.row(
                 .text(decision.decision.rawValue), .moment(decision.at), .text(decision.kind.rawValue), .text(decision.task?.rawValue),
                 .text(decision.node?.rawValue), .text(decision.mode.rawValue), .text(chosen?.name), .seconds(chosen?.intervalSeconds),
-                .text(chosen?.codec?.rawValue), .count(chosen?.replication), .number(chosen?.timeCost), .number(chosen?.networkCost),
+                .text(chosen?.codec?.rawValue), .number(chosen?.replication), .number(chosen?.timeCost), .number(chosen?.networkCost),
                 .number(chosen?.storageCost), .number(chosen?.penaltyCost), .number(chosen?.totalCost), .seconds(chosen?.expectedSeconds),
                 .bytes(chosen?.expectedSentBytes), .number(chosen?.probabilityMet?.rawValue), .count(decision.alternatives.count),
                 .text(decision.binding), .text(decision.rules.joined(separator: " ")), .text(decision.sla?.digest), .text(decision.policy?.digest),

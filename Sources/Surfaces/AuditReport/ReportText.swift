@@ -203,7 +203,8 @@ extension CheckpointReport {
     var statusWords: String { resumptions > 0 ? "resumed" : status.rawValue }
     var codecWords: String {
         guard let codec else { return "-" }
-        return codec.rawValue + (replication.map { $0 > 1 ? "×\($0)" : "" } ?? "")
+        return codec.rawValue
+            + (replication.map { $0 == 1 ? "" : $0 == Replication($0.memory) ? "×\($0.memory)" : "×\($0.memory)/\($0.delta)" } ?? "")
     }
 }
 

@@ -178,6 +178,7 @@ struct TaskAccount {
                 stopSeconds: made.stopSeconds ?? record?.stopSeconds, latencySeconds: record?.latencySeconds, uploadSeconds: record?.uploadSeconds,
                 compressSeconds: record?.compressSeconds, memoryBytes: record?.memoryBytes, diskBytes: record?.diskBytes,
                 nonZeroBytes: record?.nonZeroBytes, sentBytes: record?.sentBytes, codec: record?.codec, replication: record?.replication,
+                storedBytes: record.map { $0.storedBytes ?? ByteCount($0.sentBytes.rawValue * Int64($0.replication.memory)) },
                 includedBase: record?.includedBase, resumptions: story.lives.count { $0.from == made.id && $0.startedAt != nil },
                 reason: made.trouble?.reason ?? (status == .unfinished && isOver ? "not heard of again" : nil))
         }
@@ -195,7 +196,7 @@ struct TaskAccount {
             longestStopSeconds: stops.max(),
             uploadSeconds: sum(\.uploadSeconds), compressSeconds: sum(\.compressSeconds), latencySeconds: sum(\.latencySeconds),
             sentBytes: committed.compactMap(\.sentBytes).reduce(.zero, +),
-            storedBytes: committed.reduce(.zero) { $0 + ByteCount(($1.sentBytes ?? .zero).rawValue * Int64($1.replication ?? 1)) },
+            storedBytes: committed.compactMap(\.storedBytes).reduce(.zero, +),
             fetchedBytes: story.lives.compactMap(\.resumption?.fetchedBytes).reduce(.zero, +),
             lostWorkSeconds: rounded(failures.compactMap(\.lostWorkSeconds).reduce(.zero, +)), downSeconds: rounded(downTime(failures)))
     }

@@ -37,7 +37,7 @@ struct CheckpointCommand: AsyncParsableCommand {
                             [
                                 $0.task.rawValue, $0.id.rawValue, $0.node.rawValue, $0.progress.map { "\(Int($0 * 100)) %" } ?? "-",
                                 seconds($0.stopSeconds), seconds($0.compressSeconds), seconds($0.uploadSeconds), seconds($0.latencySeconds),
-                                String(format: "%.1f MiB", $0.sentBytes.mebibytes), $0.codec.rawValue, String($0.replication), $0.way.rawValue,
+                                String(format: "%.1f MiB", $0.sentBytes.mebibytes), $0.codec.rawValue, $0.replication.description, $0.way.rawValue,
                             ]
                         }))
         }

@@ -9,6 +9,7 @@ hdfs_main() {
   directory=/tmp/cairn-hdfs-$UID
   datanodes=3
   port_base=19870
+  address=127.0.0.1
   hdfs_runs=no
   local -a words=() program_words=()
   while (($#)); do
@@ -16,6 +17,7 @@ hdfs_main() {
       --dir) directory=${2:?--dir takes a directory}; shift ;;
       --datanodes) datanodes=${2:-}; shift ;;
       --port-base) port_base=${2:-}; shift ;;
+      --address) address=${2:-}; shift ;;
       --) shift; program_words=("$@"); break ;;
       -*) usage >&2; fail 2 "unknown option: $1" ;;
       *) words+=("$1") ;;
@@ -24,6 +26,7 @@ hdfs_main() {
   done
   if ! whole_number "$datanodes" || ((datanodes < 1 || datanodes > 9)); then fail 2 "--datanodes is 1 to 9"; fi
   whole_number "$port_base" || fail 2 "--port-base is a number"
+  [[ $address =~ ^127(\.[0-9]{1,3}){3}$ ]] || fail 2 "--address is one of loopback's, 127.x.x.x"
   [[ $directory == /* ]] || directory=$PWD/$directory
   case $command in
     up) hdfs_up ;;
@@ -91,7 +94,7 @@ hdfs_up() {
     tail -n 15 "$directory"/*.log >&2
     fail 1 "HDFS did not come up within 90 s"
   fi
-  printf 'export CAIRN_HDFS=http://127.0.0.1:%s\nexport CAIRN_HDFS_DIR=%s\n' "$(<"$directory/port")" "$directory" >"$directory/env.new"
+  printf 'export CAIRN_HDFS=http://%s:%s\nexport CAIRN_HDFS_DIR=%s\n' "$address" "$(<"$directory/port")" "$directory" >"$directory/env.new"
   mv "$directory/env.new" "$directory/env"
   hdfs_came_up=yes
   [[ $hdfs_runs == yes ]] || trap - INT TERM HUP
@@ -163,7 +166,7 @@ hdfs_java_run() {
 # hdfs_free_port FROM - the first port from FROM on that nothing listens on.
 hdfs_free_port() {
   local port=$1
-  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+  while (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null; do port=$((port + 1)); done
   printf '%s' "$port"
 }
 
@@ -172,9 +175,10 @@ hdfs_configure() {
   port=$(hdfs_free_port "$port_base")
   rpc=$(hdfs_free_port $((port + 1)))
   printf '%s' "$port" >"$directory/port"
+  printf '%s' "$address" >"$directory/address"
   hdfs_conf nn "$rpc" \
-    dfs.namenode.name.dir "file://$directory/data-nn" dfs.namenode.http-address "127.0.0.1:$port" \
-    dfs.namenode.rpc-bind-host 127.0.0.1 dfs.namenode.datanode.registration.ip-hostname-check false \
+    dfs.namenode.name.dir "file://$directory/data-nn" dfs.namenode.http-address "$address:$port" \
+    dfs.namenode.rpc-bind-host "$address" dfs.namenode.datanode.registration.ip-hostname-check false \
     dfs.namenode.heartbeat.recheck-interval 2000 dfs.heartbeat.interval 1 dfs.namenode.safemode.extension 0 \
     dfs.namenode.replication.interval 1 dfs.namenode.fs-limits.min-block-size 1024 dfs.replication 3 \
     dfs.permissions.enabled false dfs.client.block.write.replace-datanode-on-failure.policy NEVER
@@ -185,8 +189,8 @@ hdfs_configure() {
     ipc=$(hdfs_free_port $((http + 1)))
     next=$((ipc + 1))
     hdfs_conf "dn$k" "$rpc" \
-      dfs.datanode.data.dir "file://$directory/data-dn$k" dfs.datanode.address "127.0.0.1:$data" \
-      dfs.datanode.http.address "127.0.0.1:$http" dfs.datanode.ipc.address "127.0.0.1:$ipc" dfs.datanode.hostname 127.0.0.1 \
+      dfs.datanode.data.dir "file://$directory/data-dn$k" dfs.datanode.address "$address:$data" \
+      dfs.datanode.http.address "$address:$http" dfs.datanode.ipc.address "$address:$ipc" dfs.datanode.hostname "$address" \
       dfs.heartbeat.interval 1 dfs.datanode.du.reserved 0 dfs.client.block.write.replace-datanode-on-failure.policy NEVER
   done
 }
@@ -198,7 +202,7 @@ hdfs_conf() {
   mkdir -p "$folder"
   {
     echo '<configuration>'
-    hdfs_property fs.defaultFS "hdfs://127.0.0.1:$rpc"
+    hdfs_property fs.defaultFS "hdfs://$address:$rpc"
     hdfs_property hadoop.tmp.dir "$directory/tmp"
     echo '</configuration>'
   } >"$folder/core-site.xml"
@@ -226,7 +230,7 @@ hdfs_property() { printf '<property><name>%s</name><value>%s</value></property>\
 # hdfs_is_ready N - at least N live DataNodes, and not in safe mode.
 hdfs_is_ready() {
   local jmx live
-  jmx=http://127.0.0.1:$(<"$directory/port")/jmx
+  jmx=http://$(<"$directory/address"):$(<"$directory/port")/jmx
   live=$(curl -sf --noproxy '*' "$jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" | sed -nE 's/.*"NumLiveDataNodes" : ([0-9]+).*/\1/p')
   [[ -n $live ]] && ((live >= $1)) || return 1
   curl -sf --noproxy '*' "$jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo" | grep -q '"Safemode" : ""'

@@ -7,8 +7,9 @@ xen_usage() {
 usage: scripts/lab xen COMMAND [--dir DIR] [OPTION...] [-- PROGRAM...]
 
 Two real Xen 4.17 hosts, a and b, each with a Debian dom0 that runs libvirt, emulated
-by QEMU on this machine (no KVM is needed). This machine's loopback is 10.0.2.2 for
-them. What they need comes by scripts/setup --xen.
+by QEMU on this machine (no KVM is needed). They reach this machine's 127.0.0.1 as
+10.0.2.2, and its 127.77.x.x under these very addresses. What they need comes by
+scripts/setup --xen.
 
   up                     start them; when they are up already, say so
   down                   end them and remove their files
@@ -193,10 +194,12 @@ xen_configure() {
   cache=$(xen_cache)
   qemu-img create -q -f qcow2 -b "$cache/dom0.qcow2" -F qcow2 "$directory/$host.qcow2"
   rm -rf "$tree"
-  mkdir -p "$tree/config/etc/ssh" "$tree/config/root/.ssh"
+  mkdir -p "$tree/config/etc/ssh" "$tree/config/root/.ssh" "$tree/config/lab"
+  cp "$xen_helpers/dom0-init.sh" "$tree/config/lab/init"
+  chmod 755 "$tree/config/lab/init"
   chmod 700 "$tree/config/root" "$tree/config/root/.ssh"
   printf 'xen-%s\n' "$host" >"$tree/config/etc/hostname"
-  printf '127.0.0.1 localhost xen-%s\n10.0.2.2 host hdfs-nn%s\n' "$host" "$(printf ' hdfs-dn%s' 1 2 3 4 5 6 7 8 9)" >"$tree/config/etc/hosts"
+  printf '127.0.0.1 localhost xen-%s\n10.0.2.2 host\n' "$host" >"$tree/config/etc/hosts"
   cp "$directory/key.pub" "$tree/config/root/.ssh/authorized_keys"
   chmod 600 "$tree/config/root/.ssh/authorized_keys"
   cp "$directory/host-key" "$tree/config/etc/ssh/ssh_host_ed25519_key"

@@ -31,7 +31,7 @@ xen_helpers=$(cd "$(dirname "${BASH_SOURCE[0]}")/xen" && pwd)
 # xen_cache - where the parts are; another recipe has another place.
 xen_cache() {
   local key
-  key=$(cat "${BASH_SOURCE[0]}" "$xen_helpers/dom0-init.sh" "$xen_helpers/dom0-ramdisk.sh" "$xen_helpers/console-watch.c" | sha256sum)
+  key=$(cat "${BASH_SOURCE[0]}" "$xen_helpers/dom0-ramdisk.sh" "$xen_helpers/console-watch.c" | sha256sum)
   printf '%s' "${CAIRN_CACHE:-$HOME/.cache/cairn}/xen/${key:0:16}"
 }
 
@@ -179,7 +179,5 @@ xen_dress_root() {
   printf '%s\n' 'UseDNS no' 'PasswordAuthentication no' 'MaxStartups 50' 'MaxSessions 50' >"$root/etc/ssh/sshd_config.d/lab.conf"
   mkdir -p "$root/lab" "$root/share" "$root/root/.ssh" "$root/var/lib/cairn"
   chmod 700 "$root/root" "$root/root/.ssh"
-  cp "$xen_helpers/dom0-init.sh" "$root/lab/init"
-  chmod 755 "$root/lab/init"
   cp "$folder/console-watch" "$root/lab/"
 }

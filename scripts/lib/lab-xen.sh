@@ -24,8 +24,11 @@ scripts/setup --xen.
   kill HOST              SIGKILL to HOST's QEMU: the host is lost at once
   start HOST             start a host that was killed, with the disk that it had
   log HOST               what HOST said on its serial line
-  test [--out FILE]      everything that is to be shown on Xen, from nothing
-                         (see docs/xen-lab.md); --out writes FILE.md and FILE.json
+  test                   everything that is to be shown on Xen, from nothing, in a
+                         lab of its own (see docs/xen-lab.md). --out FILE writes
+                         FILE.md and FILE.json if all passed; --only STEP,... does
+                         some of conformance, pauses, unions, use-case; --cairn and
+                         --bundle take programs that were built before
 
   --dir DIR              where the lab lives (default: /tmp/cairn-xen-UID)
   --hosts a|ab           which hosts (default: ab)
@@ -51,15 +54,20 @@ xen_main() {
   xen_dom0_memory=700
   xen_bundle=
   xen_out=
+  xen_cairn=
+  xen_only=
+  xen_directory_given=no
   xen_runs=no
   local -a words=() program_words=()
   while (($#)); do
     case $1 in
-      --dir) directory=${2:?--dir takes a directory}; shift ;;
+      --dir) directory=${2:?--dir takes a directory}; xen_directory_given=yes; shift ;;
       --hosts) xen_hosts=${2:-}; shift ;;
       --memory) xen_memory=${2:-}; shift ;;
       --dom0) xen_dom0_memory=${2:-}; shift ;;
       --bundle) xen_bundle=${2:?--bundle takes a file}; shift ;;
+      --cairn) xen_cairn=${2:?--cairn takes a file}; shift ;;
+      --only) xen_only=${2:?--only takes steps}; shift ;;
       --out) xen_out=${2:?--out takes a file name}; shift ;;
       -h | --help) xen_usage; exit 0 ;;
       --) shift; program_words=("$@"); break ;;

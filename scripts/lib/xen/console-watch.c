@@ -24,6 +24,11 @@ int main(int count, char **words) {
     struct sigaction action = {.sa_handler = end};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigset_t signals; // whoever started this may have had them blocked
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
     int file = open(words[1], O_RDONLY | O_CLOEXEC);
     if (file < 0) return perror(words[1]), 1;
     lseek(file, 0, SEEK_END);

@@ -15,6 +15,7 @@ struct ExternalTool: Hashable, Sendable {
     static let gzip = ExternalTool(name: "gzip", debianPackage: "gzip")
     static let xz = ExternalTool(name: "xz", debianPackage: "xz-utils")
     static let zstd = ExternalTool(name: "zstd", debianPackage: "zstd")
+    static let diskUsage = ExternalTool(name: "du", debianPackage: "coreutils")
     static let digests = ExternalTool(name: "sha256sum", debianPackage: "coreutils")
     static let packageQuery = ExternalTool(name: "apt-cache", debianPackage: "apt")
     static let packageDownload = ExternalTool(name: "apt-get", debianPackage: "apt")

@@ -11,10 +11,10 @@ package struct GuestImage: Hashable, Sendable {
 
     package var kernel: String { "\(directory)/\(manifest.kernel.file)" }
     package var ramdisk: String { "\(directory)/\(manifest.ramdisk.file)" }
-    /// squashfs; the guest's first disk, read-only, raw.
+    /// Raw. squashfs, the guest's first disk, read-only; or ext4, below the guest's only disk (`GuestUnion.backingFile`).
     package var base: String { "\(directory)/\(manifest.base.file)" }
-    /// qcow2 with an empty ext4; copies of it, or overlays on it, are the guest's second disk.
-    package var deltaTemplate: String { "\(directory)/\(manifest.deltaTemplate.file)" }
+    /// qcow2 with an empty ext4; copies of it, or overlays on it, are the guest's second disk. nil where there is no second disk.
+    package var deltaTemplate: String? { manifest.deltaTemplate.map { "\(directory)/\($0.file)" } }
     /// The workload as it lies in the base, which runs on this machine as well.
     package var hashchain: String { "\(directory)/\(manifest.hashchain.file)" }
 
@@ -73,14 +73,15 @@ package struct ImageManifest: Hashable, Sendable, Codable {
     package var kernel: ImagePart
     package var ramdisk: ImagePart
     package var base: ImagePart
-    package var deltaTemplate: ImagePart
+    /// nil with `GuestUnion.backingFile`.
+    package var deltaTemplate: ImagePart?
     package var hashchain: ImagePart
     /// Paths in the guest of what the recipe added.
     package var addedFiles: [String]
     /// Versions of the tools, by name.
     package var madeWith: [String: String]
 
-    package var parts: [ImagePart] { [kernel, ramdisk, base, deltaTemplate, hashchain] }
+    package var parts: [ImagePart] { [kernel, ramdisk, base] + [deltaTemplate].compactMap(\.self) + [hashchain] }
 }
 
 /// One file of an image.
@@ -149,6 +150,7 @@ extension GuestImage {
 
     /// Makes an empty delta disk of `size`, whole or not at all: a copy of the template where the size is the same.
     package func makeDelta(size: ByteCount, at path: String) throws(ImageError) {
+        guard let deltaTemplate else { throw .problems([ImageProblem("delta", "a guest on a backing file has no delta disk of its own")]) }
         guard size == manifest.deltaSizeBytes else { return try Self.makeDelta(size: size, at: path) }
         let unfinished = "\(path).making-\(getpid())"
         do {

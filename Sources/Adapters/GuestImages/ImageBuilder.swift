@@ -56,8 +56,10 @@ private struct ImageWork {
         try packRamdisk(busybox: busybox)
         progress("packing the base")
         try packBase(busybox: busybox)
-        progress("making the delta template")
-        try GuestImage.makeDelta(size: recipe.deltaSize, at: directory + "/delta.qcow2")
+        if recipe.union != .backingFile {
+            progress("making the delta template")
+            try GuestImage.makeDelta(size: recipe.deltaSize, at: directory + "/delta.qcow2")
+        }
         try remove(scratch)
         try writeManifest()
     }
@@ -99,6 +101,7 @@ private struct ImageWork {
             order += name + "\n"
         }
         archive.addFile("modules/order", Data(order.utf8))
+        archive.addFile("etc/cairn/union.sh", Data(PackageResources.union_sh))
         archive.addFile("etc/cairn/union", Data((recipe.union.rawValue + "\n").utf8))
         archive.finish()
         try write(archive.bytes, to: scratch + "/ramdisk.cpio")
@@ -127,6 +130,7 @@ private struct ImageWork {
             try makeDirectory(root + (file.destination as NSString).deletingLastPathComponent)
             try copy(file.source, to: root + file.destination, mode: access(file.source, X_OK) == 0 ? 0o755 : 0o644)
         }
+        if recipe.union == .backingFile { return try makeWritableBase(of: root) }
         // gzip, which every kernel's squashfs reads. One time for all, so that equal content makes an equal file.
         try ExternalTool.squashfs.run(
             [
@@ -136,8 +140,26 @@ private struct ImageWork {
             step: "packing the base")
     }
 
+    /// A whole root file system for a disk that the guest writes to: the recipe's delta size is room in it. Unlike a squashfs it differs from
+    /// build to build, by the times of its inodes.
+    private func makeWritableBase(of root: String) throws(ImageError) {
+        let base = directory + "/base.ext4"
+        let content = try ExternalTool.diskUsage.run(["-s", "-k", "--apparent-size", root], step: "packing the base")
+        guard let kibibytes = Int64(content.prefix { $0.isNumber }) else { throw .failed(step: "packing the base", detail: "du says \(content)") }
+        // What ext4 needs for itself, the journal above all, is less than 16 MiB and a twentieth at these sizes.
+        let size = ((kibibytes << 10) * 21 / 20 + recipe.deltaSize.rawValue + (16 << 20)) & ~0xf_ffff
+        guard FileManager.default.createFile(atPath: base, contents: nil), truncate(base, off_t(size)) == 0 else { throw failure("making \(base)") }
+        try ExternalTool.ext4.run(
+            [
+                "-q", "-F", "-t", "ext4", "-m", "0", "-J", "size=4", "-d", root, "-E",
+                "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0", base,
+            ], step: "packing the base")
+    }
+
     private func writeManifest() throws(ImageError) {
-        let names = ["vmlinuz", "ramdisk", "base.squashfs", "delta.qcow2", "hashchain"]
+        let isOneDisk = recipe.union == .backingFile
+        let base = isOneDisk ? "base.ext4" : "base.squashfs"
+        let names = ["vmlinuz", "ramdisk", base, "hashchain"] + (isOneDisk ? [] : ["delta.qcow2"])
         let digests = try ImagePart.digests(of: names, in: directory)
         var parts: [ImagePart] = []
         for name in names {
@@ -151,7 +173,7 @@ private struct ImageWork {
         let manifest = ImageManifest(
             name: recipe.name, kernelVersion: kernel.version, kernelPackage: kernel.package, union: recipe.union, unionsAvailable: modules.unions,
             modules: modules.files.map { KernelModules.name(of: $0) }, deltaSizeBytes: recipe.deltaSize, kernel: parts[0], ramdisk: parts[1],
-            base: parts[2], deltaTemplate: parts[3], hashchain: parts[4], addedFiles: added, madeWith: try toolVersions())
+            base: parts[2], deltaTemplate: isOneDisk ? nil : parts[4], hashchain: parts[3], addedFiles: added, madeWith: try toolVersions())
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         do {

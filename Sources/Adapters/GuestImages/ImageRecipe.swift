@@ -1,14 +1,6 @@
 import Foundation
 import Vocabulary
 
-/// How the guest unites its read-only base and its delta disk.
-package enum GuestUnion: String, Hashable, Sendable, Codable, CaseIterable {
-    /// AUFS if the kernel has it, else overlayfs.
-    case auto
-    case aufs
-    case overlayfs
-}
-
 /// A file of this machine that is put into the base system.
 package struct ExtraFile: Hashable, Sendable {
     /// A regular file here.
@@ -24,7 +16,7 @@ package struct ImageRecipe: Hashable, Sendable {
     package var name: String
     /// Directory that becomes the image. It may hold an older image, which is replaced, or be absent; never anything else.
     package var directory: String
-    /// Size of the delta template, and of a task's delta disk that names no other.
+    /// Size of the delta template, and of a task's delta disk that names no other. For a backing file: room in the base's file system.
     package var deltaSize: ByteCount
     package var union: GuestUnion
     /// Kernel (bzImage). nil: this machine's /boot, else Debian's cloud kernel, downloaded.

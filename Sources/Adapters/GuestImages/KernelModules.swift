@@ -1,4 +1,5 @@
 import Foundation
+import Vocabulary
 
 /// The modules that the ramdisk loads, in an order that meets every dependency.
 struct KernelModules: Sendable {
@@ -9,6 +10,8 @@ struct KernelModules: Sendable {
 
     /// Without these nothing boots: disks, and the file systems of base and delta.
     static let required = ["virtio_pci", "virtio_blk", "squashfs", "ext4"]
+    /// With a backing file there is one disk, and nothing to unite in the guest.
+    private static func required(for union: GuestUnion) -> [String] { required.filter { union != .backingFile || $0 != "squashfs" } }
     /// Taken where the kernel has them: ext4's checksum where ext4 is a module, console channel, balloon, Xen's disks.
     static let optional = ["crc32c_generic", "virtio_console", "virtio_balloon", "xen_blkfront"]
 
@@ -20,17 +23,21 @@ struct KernelModules: Sendable {
         let builtin = try Self.builtin(of: kernel)
         func has(_ name: String) -> Bool { index.files[name] != nil || builtin.contains(name) }
 
-        var problems = Self.required.filter { !has($0) }.map { ImageProblem("kernel", "\(kernel.version) has no driver \($0)") }
+        var problems = Self.required(for: union).filter { !has($0) }.map { ImageProblem("kernel", "\(kernel.version) has no driver \($0)") }
         unions = (has("aufs") ? [.aufs] : []) + (has("overlay") ? [.overlayfs] : [])
-        if unions.isEmpty { problems.append(ImageProblem("kernel", "\(kernel.version) has neither aufs nor overlay: nothing unites base and delta")) }
+        if union == .backingFile {
+            unions.append(.backingFile)
+        } else if unions.isEmpty {
+            problems.append(ImageProblem("kernel", "\(kernel.version) has neither aufs nor overlay: nothing unites base and delta"))
+        }
         if union != .auto, !unions.contains(union), !unions.isEmpty {
             problems.append(ImageProblem("union", "\(kernel.version) has no \(union.rawValue)", suggestion: "auto takes \(unions[0].rawValue)"))
         }
         guard problems.isEmpty else { throw .problems(problems) }
 
-        let wantedUnions = unions.filter { union == .auto || $0 == union }.map { $0 == .overlayfs ? "overlay" : "aufs" }
+        let wantedUnions = union == .backingFile ? [] : unions.filter { union == .auto || $0 == union }.map { $0 == .overlayfs ? "overlay" : "aufs" }
         var ordered: [String] = []
-        for name in Self.optional + Self.required + wantedUnions {
+        for name in Self.optional + Self.required(for: union) + wantedUnions {
             guard let file = index.files[name] else { continue }
             // modules.dep names what is needed with the deepest need last.
             for needed in (index.needs[file] ?? []).reversed() + [file] where !ordered.contains(needed) { ordered.append(needed) }

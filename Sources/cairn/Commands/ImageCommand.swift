@@ -14,14 +14,14 @@ struct ImageCommand: AsyncParsableCommand {
                 workload `hashchain`, which computes something checkable.
                 """)
         @Argument(help: "Directory to make the image in.") var directory: String
-        @Option(help: "auto, aufs or overlayfs.") var union = "auto"
+        @Option(help: "\(GuestUnion.words).") var union = "auto"
         @Option(help: "A kernel of your own.") var kernel: String?
         @Option(help: "Its modules' directory.") var modules: String?
         @Option(help: "A workload of your own: a static program that becomes /usr/bin/hashchain.") var workload: String?
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
-            guard let union = GuestUnion(rawValue: union) else { throw Failure.cannotTry("--union is auto, aufs or overlayfs, not \(self.union)") }
+            guard let union = GuestUnion(rawValue: union) else { throw Failure.cannotTry("--union is \(GuestUnion.words), not \(self.union)") }
             let path = absolute(directory)
             let recipe = ImageRecipe(
                 name: (path as NSString).lastPathComponent, directory: path, deltaSize: .mebibytes(64), union: union,

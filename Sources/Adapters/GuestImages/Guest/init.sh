@@ -1,7 +1,8 @@
 #!/bin/sh
 # First program of a Cairn guest, in both of its lives: /init in the ramdisk, and /sbin/init in the united root.
 #
-#   ramdisk:     load modules -> mount base (first disk, squashfs) and delta (second disk, ext4) -> unite -> switch_root
+#   ramdisk:     load modules -> mount base (first disk, squashfs) and delta (second disk, ext4) -> unite -> switch_root;
+#                made for a backing file: mount the one disk (ext4) that lies on the base -> switch_root
 #   united root: run what follows " -- " on the kernel's command line -> CAIRN EXIT status -> sync -> power off
 #
 # Everything that the outside may rely on is a line on the console that begins with CAIRN.
@@ -29,6 +30,23 @@ wait_for() {
     done
 }
 
+two_disks() {
+    wait_for ${disk}a || fail "no base disk ${disk}a"
+    wait_for ${disk}b || fail "no delta disk ${disk}b"
+    mount -t squashfs -o ro ${disk}a /base || fail "cannot mount the base ${disk}a as squashfs"
+    # No inode tables zeroed in the background: they would fill the delta with blocks that mean nothing.
+    mount -t ext4 -o noatime,noinit_itable,discard ${disk}b /delta || fail "cannot mount the delta ${disk}b as ext4"
+    mkdir -p /delta/upper || fail "cannot write to the delta ${disk}b"
+    unite "$wanted" /base /delta /united || fail "this kernel cannot unite base and delta (wanted: $wanted)"
+    report_union /united
+}
+
+one_disk() {
+    wait_for ${disk}a || fail "no disk ${disk}a"
+    mount -t ext4 -o noatime,noinit_itable,discard ${disk}a /united || fail "cannot mount the disk ${disk}a as ext4"
+    report_union /united backing-file
+}
+
 ramdisk() {
     mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t devtmpfs devtmpfs /dev || fail "cannot mount /proc, /sys and /dev"
     stty -onlcr </dev/console 2>/dev/null # lines end in a bare newline, so that a pattern's $ means what it says
@@ -39,23 +57,9 @@ ramdisk() {
 
     disk=/dev/vd
     [ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ] && disk=/dev/xvd
-    wait_for ${disk}a || fail "no base disk ${disk}a"
-    wait_for ${disk}b || fail "no delta disk ${disk}b"
-    mount -t squashfs -o ro ${disk}a /base || fail "cannot mount the base ${disk}a as squashfs"
-    # No inode tables zeroed in the background: they would fill the delta with blocks that mean nothing.
-    mount -t ext4 -o noatime,noinit_itable,discard ${disk}b /delta || fail "cannot mount the delta ${disk}b as ext4"
-    mkdir -p /delta/upper /delta/work || fail "cannot write to the delta ${disk}b"
-
-    wanted=$(cat /etc/cairn/union)
-    united=none
-    if [ "$wanted" != overlayfs ] && grep -qw aufs /proc/filesystems; then
-        mount -t aufs -o br=/delta/upper=rw:/base=ro none /united && united=aufs
-    fi
-    if [ $united = none ] && [ "$wanted" != aufs ]; then
-        mount -t overlay -o lowerdir=/base,upperdir=/delta/upper,workdir=/delta/work overlay /united && united=overlayfs
-    fi
-    echo "CAIRN UNION $united"
-    [ $united = none ] && fail "this kernel cannot unite base and delta (wanted: $wanted)"
+    . /etc/cairn/union.sh
+    wanted=$(union_wanted)
+    if [ "$wanted" = backing-file ]; then one_disk; else two_disks; fi
 
     for mounted in proc sys dev; do mount --move /$mounted /united/$mounted || fail "cannot move /$mounted into the united root"; done
     exec switch_root /united /sbin/init united

@@ -17,7 +17,7 @@ xen_test() {
   trap xen_test_end EXIT
   results=$directory-results
   rm -rf "$results"
-  mkdir -p "$results"
+  mkdir -p "$results/processes"
   xen_begun=$SECONDS
   xen_test_parts
   xen_say "starting two Xen hosts"
@@ -26,8 +26,11 @@ xen_test() {
     [[ -z $xen_only || ,$xen_only, == *,$step,* ]] || continue
     local begun=$SECONDS outcome=passed
     xen_say "$step"
-    # In a shell of its own, since a failed step is not to keep the others from being shown.
-    (set -e; "xen_test_${step//-/_}") || { outcome=failed; status=1; }
+    # In a shell of its own, since a failed step is not to keep the others from being shown; and waited for, since within a
+    # condition no failure would end it.
+    ("xen_test_${step//-/_}") &
+    remember_process "$results/processes/step" "$!" || true
+    wait "$!" || { outcome=failed; status=1; }
     printf '{"step":"%s","outcome":"%s","seconds":%d}\n' "$step" "$outcome" $((SECONDS - begun)) >>"$results/steps.jsonl"
     xen_say "$step: $outcome after $((SECONDS - begun)) s"
   done
@@ -136,7 +139,7 @@ xen_version() { sed -n "s/^$1_\\([^_]*\\).*/\\1/p" "$2/made-of.txt" | head -n 1;
 xen_test_use_case() {
   local world=$directory/world run manager task
   run=$(sed -nE 's/^ *run: *([^#]*[^# ]) *(#.*)?$/\1/p' "$xen_helpers/use-case.yaml")
-  mkdir -p "$world/images" "$world/policies" "$results/processes"
+  mkdir -p "$world/images" "$world/policies"
   cp -r "$results/images/auto" "$world/images/chain"
   cp "$xen_helpers/use-case-policy.yaml" "$world/policies/"
   unset CAIRN_HDFS CAIRN_HDFS_DIR

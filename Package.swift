@@ -71,7 +71,7 @@ let house: [Room] = [
     Room(name: "DiskImages", path: "Sources/Adapters/DiskImages", rooms: ["Vocabulary", "Ports"], kind: .outside),
     Room(
         name: "GuestImages", path: "Sources/Adapters/GuestImages", rooms: ["Vocabulary"], kind: .outside, tests: [],
-        embedded: ["Guest/init.sh", "Guest/union.sh", "Guest/hashchain.c"]),
+        embedded: ["Guest/init.sh", "Guest/union.sh", "Guest/initramfs-hook.sh", "Guest/initramfs-boot.sh", "Guest/hashchain.c"]),
     Room(
         name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside,
         tests: ["WebHDFSStore", "Simulator", "Curl"]),

@@ -62,9 +62,9 @@ private struct UnpackedRamdisk {
 private let cpioIsMissing = ExternalTool(name: "cpio", debianPackage: "cpio").path == nil
 
 @Suite(.needsImageTools, .disabled(if: cpioIsMissing, "cpio is not installed")) struct UnionTests {
-    private static let memory = "mount -t tmpfs -o mode=0700 xino /cairn/xino"
+    private static let memory = "mount -t tmpfs -o mode=0700 xino /cairn-xino"
     private static func aufs(_ more: String) -> String {
-        "mount -t aufs -o br=/delta/upper=rw:/base=rr,udba=none,xino=/cairn/xino/aufs.xino\(more) aufs /united"
+        "mount -t aufs -o br=/delta/upper=rw:/base=rr,udba=none,xino=/cairn-xino/aufs.xino\(more) aufs /united"
     }
     private static let overlay = "mount -t overlay -o lowerdir=/base,upperdir=/delta/upper,workdir=/delta/work overlay /united"
     private static let unite = "unite \"$(union_wanted)\" /base /delta /united && report_union /united"

@@ -4,7 +4,8 @@ import GuestImages
 import Vocabulary
 
 struct ImageCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "image", abstract: "Guest images.", subcommands: [Build.self, Result.self])
+    static let configuration = CommandConfiguration(
+        commandName: "image", abstract: "Guest images.", subcommands: [Build.self, Prepare.self, Result.self])
 
     struct Build: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -33,6 +34,32 @@ struct ImageCommand: AsyncParsableCommand {
                 manifest = image.manifest
             } catch { throw Failure.notDone("\(error)") }
             if json { printJSON(manifest) } else { print("\(path): kernel \(manifest.kernelVersion)") }
+        }
+    }
+
+    struct Prepare: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let an existing Debian guest unite a read-only base with Cairn's delta disk.",
+            discussion: """
+                Adds a hook and a boot script to the guest's own initramfs-tools and makes its ramdisks anew. They do something only where the \
+                kernel's command line has cairn.union=, which Cairn puts there: started in any other way the guest is as it was. The guest is its \
+                root directory or its ext4 file system (raw). Repeat it at will.
+                """)
+        @Argument(help: "The guest's root directory, or its file system.") var guest: String
+        @Flag(help: "Take out what was added.") var remove = false
+        @Option(help: "Directory that gets the guest's newest kernel and its ramdisk, as vmlinuz and ramdisk.") var bootFiles: String?
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let outcome: GuestPreparation.Outcome
+            do throws(ImageError) {
+                outcome = try GuestPreparation(absolute(guest), removing: remove).run(bootFiles: bootFiles.map { absolute($0) }) {
+                    if !json { print($0) }
+                }
+            } catch { throw Failure.notDone("\(error)") }
+            if json { return printJSON(outcome) }
+            for path in outcome.changed { print("changed: \(path)") }
+            if outcome.changed.isEmpty { print("nothing to change") }
         }
     }
 

@@ -1,5 +1,5 @@
 # Unites a read-only base and a delta in a guest's ramdisk. Sourced by Cairn's own /init, and in a Debian guest by the boot script that
-# `cairn image prepare` installs; a POSIX shell with mount, mkdir and grep is enough.
+# `cairn image prepare` installs; a POSIX shell with mount and mkdir is enough, as klibc has them.
 
 # union_wanted - what to unite by: cairn.union= on the kernel's command line, else what the ramdisk was made for, else auto.
 union_wanted() {
@@ -14,11 +14,13 @@ union_wanted() {
     echo "$wanted"
 }
 
-kernel_has() {
-    grep -qw "$1" /proc/filesystems && return 0
-    modprobe -q "$2" 2>/dev/null
-    grep -qw "$1" /proc/filesystems
+# listed NAME - whether the kernel has this file system now.
+listed() {
+    while read -r first second; do [ "${second:-$first}" = "$1" ] && return 0; done </proc/filesystems
+    return 1
 }
+
+kernel_has() { listed "$1" || { modprobe -q "$1" 2>/dev/null; listed "$1"; }; }
 
 # The options follow aufs(5), version 4 to 6 (man.html beside https://aufs.sourceforge.net):
 #   br=…=rw:…=rr  the delta before the base: the first writable branch takes every write. rr is "natively readonly", which the base is, whose
@@ -34,8 +36,8 @@ kernel_has() {
 # dio and dirperm1 are younger than the rest, and an option that AUFS does not know fails the mount: then without them.
 unite_aufs() {
     mkdir -p "$2/upper" || return 1
-    mkdir -p /cairn/xino && mount -t tmpfs -o mode=0700 xino /cairn/xino || return 1
-    options=br=$2/upper=rw:$1=rr,udba=none,xino=/cairn/xino/aufs.xino
+    mkdir -p /cairn-xino && mount -t tmpfs -o mode=0700 xino /cairn-xino || return 1
+    options=br=$2/upper=rw:$1=rr,udba=none,xino=/cairn-xino/aufs.xino
     for more in ,dio,dirperm1 ,dio ''; do
         mount -t aufs -o "$options$more" aufs "$3" 2>/dev/null && return 0
     done
@@ -50,14 +52,15 @@ unite_overlayfs() {
 
 # unite WANTED BASE DELTA TARGET - mounts the union on TARGET. Fails if the kernel offers none that is wanted.
 unite() {
-    if [ "$1" != overlayfs ] && kernel_has aufs aufs; then unite_aufs "$2" "$3" "$4" && return 0; fi
-    [ "$1" != aufs ] && kernel_has overlay overlay && unite_overlayfs "$2" "$3" "$4"
+    if [ "$1" != overlayfs ] && kernel_has aufs; then unite_aufs "$2" "$3" "$4" && return 0; fi
+    [ "$1" != aufs ] && kernel_has overlay && unite_overlayfs "$2" "$3" "$4"
 }
 
 # report_union TARGET [KIND] - tells what is mounted there, as the kernel lists it: the last line for it, which is on top.
 report_union() {
     kind=
-    while read -r _ place type options _; do
+    # shellcheck disable=SC2034 # device and rest are read to be passed over
+    while read -r device place type options rest; do
         [ "$place" = "$1" ] && kind=$type && mounted=$options
     done </proc/mounts
     [ "$kind" = overlay ] && kind=overlayfs

@@ -65,7 +65,7 @@ let house: [Room] = [
 
     // One outside system each; never each other.
     Room(
-        name: "LibvirtHypervisor", path: "Sources/Adapters/LibvirtHypervisor", rooms: ["Vocabulary", "Ports", "CLibvirt", "CChildren"],
+        name: "LibvirtHypervisor", path: "Sources/Adapters/LibvirtHypervisor", rooms: ["Vocabulary", "Ports", "CLibvirt", "CChildren", "CXenlight"],
         kind: .outside,
         tests: ["DiskImages", "GuestImages"]),
     Room(name: "DiskImages", path: "Sources/Adapters/DiskImages", rooms: ["Vocabulary", "Ports"], kind: .outside),
@@ -109,6 +109,7 @@ let house: [Room] = [
     Room(name: "CCurl", path: "Sources/System/CCurl", kind: .shim(links: ["curl"])),
     Room(name: "CDataPath", path: "Sources/System/CDataPath", kind: .shim(links: [])),
     Room(name: "CChildren", path: "Sources/System/CChildren", kind: .shim(links: [])),
+    Room(name: "CXenlight", path: "Sources/System/CXenlight", kind: .shim(links: ["dl"])),
 ]
 
 let pureRooms = ["Vocabulary", "Declarations", "Knowledge", "PlanningModel", "Analysis", "Planning"]

@@ -25,12 +25,13 @@ struct FleetReading {
     private func nodes(_ reading: Reading) -> [Fleet.Node]? {
         var names = UniqueNames()
         return reading.items("for example [{name: a}]")?.compactMap { item in
-            guard let fields = item.fields(["name", "class", "hypervisor", "capacity", "fence"]) else { return nil }
+            guard let fields = item.fields(["name", "class", "hypervisor", "guest", "capacity", "fence"]) else { return nil }
             let name = fields.required("name", Name.form)?.name()
             if let name, let reading = fields["name"] { names.use(name, at: reading) }
             var node = Fleet.Node(id: NodeID(name ?? ""))
             if let given = fields["class"]?.name() { node.nodeClass = given }
             if let given = fields["hypervisor"].flatMap(hypervisor) { node.hypervisor = given }
+            node.guest = fields["guest"].flatMap { guest($0, on: node.hypervisor) }
             if let given = fields["capacity"]?.whole(Self.capacity) { node.capacity = given }
             if let given = fields["fence"].flatMap(fence) { node.fence = given }
             return name == nil ? nil : node
@@ -45,6 +46,16 @@ struct FleetReading {
             return nil
         }
         return text
+    }
+
+    /// nil for `auto`.
+    private func guest(_ reading: Reading, on hypervisor: String) -> XenGuest? {
+        let kinds: [(String, XenGuest?)] = [("auto", nil)] + XenGuest.allCases.map { ($0.rawValue, $0) }
+        let chosen = reading.choice(kinds)
+        if chosen != nil, !hypervisor.hasPrefix("xen") {
+            reading.trouble("says how Xen runs guests, and \(shown(hypervisor)) is no Xen", "leave it out, or give hypervisor: 'xen:///system'")
+        }
+        return chosen ?? nil
     }
 
     private func fence(_ reading: Reading) -> FenceMethod? {

@@ -10,6 +10,10 @@ package enum CaptureWay: String, Hashable, Sendable, Codable {
     case liveSnapshot
     /// Pause, save, restore in place.
     case saveRestore
+    /// Xen: the guest runs while memory is copied, is suspended for the last of it and for its disk, and goes on where it is.
+    case liveSuspend
+    /// Xen: the guest is suspended while memory is copied, and goes on where it is.
+    case suspendResume
 }
 
 /// A committed checkpoint, as the ledger knows it. The store's manifest says more (docs/format.md).

@@ -24,14 +24,18 @@ package struct Fleet: Hashable, Sendable, Codable {
         /// How many tasks it may run at once.
         package var capacity: Int
         package var fence: FenceMethod
+        /// How Xen runs the guests that start here; nil: the best way that the host has.
+        package var guest: XenGuest?
         package init(
-            id: NodeID, hypervisor: String = "qemu:///embed", nodeClass: String = "default", capacity: Int = 8, fence: FenceMethod = .storeOnly
+            id: NodeID, hypervisor: String = "qemu:///embed", nodeClass: String = "default", capacity: Int = 8, fence: FenceMethod = .storeOnly,
+            guest: XenGuest? = nil
         ) {
             self.id = id
             self.hypervisor = hypervisor
             self.nodeClass = nodeClass
             self.capacity = capacity
             self.fence = fence
+            self.guest = guest
         }
     }
 
@@ -55,6 +59,16 @@ package struct Fleet: Hashable, Sendable, Codable {
             self.priorWeight = priorWeight
         }
     }
+}
+
+/// How Xen runs a guest. A guest that was checkpointed as one of them is resumed as the same.
+package enum XenGuest: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Paravirtualised: on every host; without live checkpoints where the hypervisor has no shadow paging.
+    case pv
+    /// Paravirtualised but for processor and memory, which the hardware virtualises.
+    case pvh
+    /// Fully virtualised, with paravirtual disks.
+    case hvm
 }
 
 /// How a node is made harmless before its tasks are resumed elsewhere.

@@ -22,8 +22,10 @@ enum Composition {
         } catch { throw Failure.cannotTry("\(error)") }
     }
 
-    static func hypervisor(uri: String, work: String, images: String) throws -> LibvirtHypervisor {
+    static func hypervisor(_ node: Fleet.Node, work: String, images: String) throws -> any Hypervisor {
+        let uri = node.hypervisor
         do throws(HypervisorError) {
+            if uri.hasPrefix("xen") { return try XenHypervisor(uri: uri, guest: node.guest) }
             return try LibvirtHypervisor(uri: uri, root: work + "/libvirt", probeKernel: anyKernel(in: images))
         } catch { throw Failure.cannotTry("\(error)") }
     }
@@ -46,7 +48,7 @@ enum Composition {
         _ = try lockFile(work + "/lock", busy: "another agent is running in \(work)")
         let log = Logbook(name: "agent \(node)")
         let store = try store(fleet.store)
-        let hypervisor = try hypervisor(uri: declared.hypervisor, work: work, images: fleet.imagesDirectory)
+        let hypervisor = try hypervisor(declared, work: work, images: fleet.imagesDirectory)
         let journal: SQLiteJournal
         do throws(LedgerError) {
             journal = try SQLiteJournal.open(path: work + "/journal.db", node: node, newName: Incarnation(UUID().uuidString))

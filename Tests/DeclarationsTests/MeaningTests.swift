@@ -92,7 +92,7 @@ struct MeaningTests {
         let expected = Fleet(
             name: "hdfs",
             nodes: [
-                .init(id: NodeID("rack1-a"), hypervisor: "xen:///system", fence: power),
+                .init(id: NodeID("rack1-a"), hypervisor: "xen:///system", fence: power, guest: .pvh),
                 .init(id: NodeID("rack1-b"), hypervisor: "qemu+unix:///system", fence: power), .init(id: NodeID("spare")),
             ],
             store: .webHDFS(nameNodes: ["http://127.0.0.1:41234", "https://namenode.example.org:9871"], root: "/cairn", user: "cairn"),

@@ -74,6 +74,28 @@ final class Connection: @unchecked Sendable {
         throw .failed(operation: "look-up", name: name, code: error.code, detail: error.detail)
     }
 
+    /// Cairn's domains.
+    func names() throws(HypervisorError) -> [String] {
+        var list: UnsafeMutablePointer<virDomainPtr?>?
+        let count = virConnectListAllDomains(pointer, &list, 0)
+        guard count >= 0, let list else { throw failure("listing", "all") }
+        defer { free(list) }
+        var names: [String] = []
+        for index in 0..<Int(count) {
+            guard let domain = list[index] else { continue }
+            if let name = virDomainGetName(domain) { names.append(String(cString: name)) }
+            virDomainFree(domain)
+        }
+        return names.filter { $0.hasPrefix("cairn-") }
+    }
+
+    /// `8.2.1`, of the hypervisor.
+    var version: String {
+        var version: UInt = 0
+        virConnectGetVersion(pointer, &version)
+        return "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)"
+    }
+
     func existing(_ name: String) throws(HypervisorError) -> DomainHandle {
         guard let found = try domain(name) else { throw .noSuchDomain(name: name) }
         return found

@@ -8,6 +8,9 @@ enum DomainXML {
     /// Disks, as the guest's ramdisk expects them: base first, then delta.
     static let baseTarget = "vda"
     static let deltaTarget = "vdb"
+    /// The same under Xen.
+    static let xenBaseTarget = "xvda"
+    static let xenDeltaTarget = "xvdb"
 
     /// A definition for a guest that starts. The CPU model is the plainest, so that the guest can go on anywhere.
     static func definition(_ domain: DomainDescription, acceleration: HypervisorCapabilities.Acceleration) -> String {
@@ -54,10 +57,9 @@ enum DomainXML {
     /// A `<backingStore>` that stays makes QEMU open the layers of the time of capture over the ones that are there now: the guest
     /// goes on over a disk that is not its own, and nothing says so. Everything else stays as it is, above all the PCI addresses.
     static func moved(_ definition: String, to domain: DomainDescription, keepingBackingStore: Bool = false) throws(HypervisorError) -> String {
-        let document: XMLDocument
-        do { document = try XMLDocument(xmlString: definition, options: [.nodePreserveWhitespace]) } catch {
-            throw .failed(operation: "read the definition", name: domain.name, code: 0, detail: "\(error)")
-        }
+        let document = try parsed(definition, name: domain.name)
+        // The elements are only there as long as their document is.
+        defer { withExtendedLifetime(document) {} }
         // A save image's definition stands inside its own element in some versions.
         guard let root = document.rootElement(), let top = root.name == "domain" ? root : root.elements(forName: "domain").first else {
             throw .failed(operation: "read the definition", name: domain.name, code: 0, detail: "it holds no domain")
@@ -69,7 +71,12 @@ enum DomainXML {
         for devices in top.elements(forName: "devices") {
             for disk in devices.elements(forName: "disk") {
                 let target = disk.elements(forName: "target").first?.attribute(forName: "dev")?.stringValue
-                let file = target == baseTarget ? domain.base : target == deltaTarget ? domain.activeLayer : nil
+                let file: String? =
+                    switch target {
+                    case baseTarget, xenBaseTarget: domain.base
+                    case deltaTarget, xenDeltaTarget: domain.activeLayer
+                    default: nil
+                    }
                 guard let file, let source = disk.elements(forName: "source").first else {
                     throw .failed(operation: "read the definition", name: domain.name, code: 0, detail: "a disk \(target ?? "?") that is not ours")
                 }
@@ -82,6 +89,14 @@ enum DomainXML {
             }
         }
         return top.xmlString
+    }
+
+    static func parsed(_ definition: String, name: String) throws(HypervisorError) -> XMLDocument {
+        // Foundation's parser does not survive a text without anything in it.
+        guard definition.contains("<") else { throw .failed(operation: "read the definition", name: name, code: 0, detail: "it is empty") }
+        do { return try XMLDocument(xmlString: definition, options: [.nodePreserveWhitespace]) } catch {
+            throw .failed(operation: "read the definition", name: name, code: 0, detail: "\(error)")
+        }
     }
 
     private static func set(_ element: XMLElement, _ name: String, _ value: String) {

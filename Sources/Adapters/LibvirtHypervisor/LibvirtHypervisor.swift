@@ -32,12 +32,10 @@ package struct LibvirtHypervisor: Hypervisor {
         events = EventLog()
         events.listen(to: connection.pointer)
         self.root = root
-        var version: UInt = 0
-        virConnectGetVersion(connection.pointer, &version)
         let driver = virConnectGetType(connection.pointer).map { String(cString: $0) } ?? "unknown"
         let acceleration = Acceleration.found(kernel: probeKernel)
         found = HypervisorCapabilities(
-            uri: uri, driver: driver, version: "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)",
+            uri: uri, driver: driver, version: connection.version,
             acceleration: acceleration, captureWays: driver == "QEMU" ? Self.ways(uri, acceleration) : [.saveRestore])
         try settle()
     }
@@ -52,7 +50,7 @@ package struct LibvirtHypervisor: Hypervisor {
     /// After a reopening libvirt finds its guests again in the background: a call that takes a job waits for that. A guest that an earlier process
     /// left standing still in the middle of a capture goes on.
     func settle() throws(HypervisorError) {
-        for handle in try names() {
+        for handle in try connection.names() {
             guard let domain = try connection.domain(handle) else { continue }
             BackgroundSnapshot(domain: domain.pointer, name: handle, socketPath: "", memoryPath: "").clearUp()
         }
@@ -92,25 +90,11 @@ package struct LibvirtHypervisor: Hypervisor {
     package func domains() async throws(HypervisorError) -> [DomainStatus] {
         try await onBlockingThread { () throws(HypervisorError) in
             var all: [DomainStatus] = []
-            for name in try names() {
+            for name in try connection.names() {
                 if let domain = try connection.domain(name), let status = status(of: domain.pointer, name) { all.append(status) }
             }
             return all
         }
-    }
-
-    private func names() throws(HypervisorError) -> [String] {
-        var list: UnsafeMutablePointer<virDomainPtr?>?
-        let count = virConnectListAllDomains(connection.pointer, &list, 0)
-        guard count >= 0, let list else { throw failure("listing", "all") }
-        defer { free(list) }
-        var names: [String] = []
-        for index in 0..<Int(count) {
-            guard let domain = list[index] else { continue }
-            if let name = virDomainGetName(domain) { names.append(String(cString: name)) }
-            virDomainFree(domain)
-        }
-        return names.filter { $0.hasPrefix("cairn-") }
     }
 
     /// Without waiting for whoever holds the domain's job lock: a heartbeat must not wait for a snapshot.
@@ -193,6 +177,7 @@ package struct LibvirtHypervisor: Hypervisor {
         case .pausedSnapshot: try snapshot(name, memoryPath, nextLayer, isLive: false)
         case .liveSnapshot: try snapshot(name, memoryPath, nextLayer, isLive: true)
         case .saveRestore: try saveAndRestore(name, memoryPath, nextLayer)
+        case .liveSuspend, .suspendResume: throw .unsupported(what: "capture by \(way.rawValue)", detail: "that is Xen's way")
         }
     }
 

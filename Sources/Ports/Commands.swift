@@ -11,7 +11,26 @@ package protocol ManagerCommands: Sendable {
     func checkpointNow(_ task: TaskID, by: String) async throws(CommandError) -> OrderID
     /// Ends the running guest and resumes the task from its newest checkpoint.
     func restore(_ task: TaskID, by: String) async throws(CommandError)
+    /// Removes all but the newest `keepLast` checkpoints of a running task and those younger than `keepFor` (nil: no matter how old).
+    /// - Parameter isDryRun: says what would go, and does nothing.
+    func prune(_ task: TaskID, keepLast: Int?, keepFor: Seconds?, isDryRun: Bool, by: String) async throws(CommandError) -> PruneAnswer
+    /// Merges the layers of a running task's disk.
+    func merge(_ task: TaskID, by: String) async throws(CommandError) -> OrderID
     func health() async -> ManagerHealth
+}
+
+package struct PruneAnswer: Hashable, Sendable, Codable {
+    package var task: TaskID
+    package var keep: [CheckpointID]
+    package var remove: [CheckpointID]
+    /// nil: nothing was ordered.
+    package var order: OrderID?
+    package init(task: TaskID, keep: [CheckpointID], remove: [CheckpointID], order: OrderID?) {
+        self.task = task
+        self.keep = keep
+        self.remove = remove
+        self.order = order
+    }
 }
 
 package struct ManagerHealth: Hashable, Sendable, Codable {

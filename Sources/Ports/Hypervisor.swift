@@ -21,6 +21,20 @@ package protocol Hypervisor: Sendable {
     /// - Throws: on failure the guest runs on, with the layer it had or, if it failed late, with `nextLayer`: `definition` says which.
     func capture(_ name: String, memoryPath: String, nextLayer: String, way: CaptureWay) async throws(HypervisorError) -> Capture
 
+    /// Puts the content of every layer above `base`, up to `top`, into `base`, while the guest runs and sees no change at any instant. Both are
+    /// below the layer in use. Afterwards the layer above `top` lies on `base`; the files of the others are not needed any more, and stay.
+    ///
+    /// Interrupted anywhere (a limit, a crash of the caller, the guest's death) it leaves a chain that holds the same disk: `base` may have got
+    /// some of what the layers above it, which are all there still, hold.
+    /// - Parameter limit: longer than this and it is given up.
+    /// - Throws: `.unsupported` where `capabilities().mergesLayers` is false; `.busy` when it took too long. `chain` says whether it came to its end.
+    func mergeLayers(_ name: String, from top: String, into base: String, limit: Seconds) async throws(HypervisorError)
+
+    /// Files of the delta disk as the hypervisor has them open, the one in use first. A merge that nobody waits for any more is ended first, or
+    /// waited for, so that the answer stays true.
+    /// - Throws: `.unsupported` where it cannot be told.
+    func chain(_ name: String) async throws(HypervisorError) -> [String]
+
     /// The domain definition inside a save image or of a running domain, for the manifest.
     func definition(_ name: String) async throws(HypervisorError) -> String
 
@@ -30,6 +44,16 @@ package protocol Hypervisor: Sendable {
 
     /// Ends a guest at once. One that is not there is ended already.
     func destroy(_ name: String) async throws(HypervisorError)
+}
+
+/// What not every hypervisor can.
+extension Hypervisor {
+    package func mergeLayers(_ name: String, from top: String, into base: String, limit: Seconds) async throws(HypervisorError) {
+        throw .unsupported(what: "merge layers", detail: "not while a guest runs")
+    }
+    package func chain(_ name: String) async throws(HypervisorError) -> [String] {
+        throw .unsupported(what: "tell a disk's layers", detail: "of a running guest")
+    }
 }
 
 /// What it takes to start or restore a guest on this node.

@@ -84,6 +84,13 @@ struct SimulatedLayer: Codable, Hashable {
         return try contents(directory(of: path) + "/" + backing).merging(layer.blocks) { $1 }
     }
 
+    /// Files of the chain that ends in `path`, that one first.
+    static func chain(_ path: String) throws -> [String] {
+        var chain = [path]
+        while let backing = try read(chain[chain.count - 1]).backing { chain.append(directory(of: path) + "/" + backing) }
+        return chain
+    }
+
     static func directory(of path: String) -> String { path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "." }
     static func name(of path: String) -> String { path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path }
 }

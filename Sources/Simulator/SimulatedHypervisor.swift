@@ -24,6 +24,11 @@ package final class SimulatedHypervisor: Hypervisor {
         var guests: [String: Guest] = [:]
         var mispairings = 0
         var started: [DomainDescription] = []
+        /// Of the next merge, blocks that it writes before it stops.
+        var stopAfter: (blocks: Int, isGoingOn: Bool)?
+        /// A merge that goes on though nobody waits for it.
+        var leftMerge: (name: String, top: String, base: String)?
+        var merges = 0
     }
     /// A memory image's text, before the padding.
     private struct Image: Codable {
@@ -37,19 +42,24 @@ package final class SimulatedHypervisor: Hypervisor {
     private let ways: [CaptureWay]
     private let stop: Seconds
     private let imageBytes: Int
+    private let canMerge: Bool
+    /// As libvirt's own limit.
+    private let longestChain: Int
 
     /// - Parameters:
     ///   - stopSeconds: what each capture says that the guest stood still.
     ///   - imageBytes: how long a memory image is made, at least; what is added is zero but for its last byte.
     package init(
         time: any TimeSource, processes: SimulatedProcesses? = nil, ways: [CaptureWay] = [.liveSnapshot], stopSeconds: Seconds = Seconds(0.2),
-        imageBytes: Int = 0
+        imageBytes: Int = 0, canMerge: Bool = true, longestChain: Int = 200
     ) {
         self.time = time
         self.processes = processes
         self.ways = ways
         stop = stopSeconds
         self.imageBytes = imageBytes
+        self.canMerge = canMerge
+        self.longestChain = longestChain
     }
 
     // MARK: What tests see and break
@@ -68,6 +78,12 @@ package final class SimulatedHypervisor: Hypervisor {
             return state.guests[name]?.memory.step
         }
     }
+    /// The next merge is interrupted after so many blocks, and its caller hears of a failure.
+    /// - Parameter isGoingOn: it comes to its end all the same, when somebody asks for the chain.
+    package func interruptMerge(after blocks: Int, isGoingOn: Bool) { state.withLock { $0.stopAfter = (blocks, isGoingOn) } }
+    package func interruptNoMerge() { state.withLock { $0.stopAfter = nil } }
+    /// Merges that came to their end.
+    package var merges: Int { state.withLock { $0.merges } }
     /// The machine loses its power: every guest is gone.
     package func powerOff() {
         let processes = state.withLock { state in
@@ -113,6 +129,9 @@ package final class SimulatedHypervisor: Hypervisor {
                 guard try SimulatedLayer.read(nextLayer).backing == SimulatedLayer.name(of: guest.domain.activeLayer) else {
                     return .failure(.failed(operation: "capture", name: name, code: 2, detail: "\(nextLayer) is not on the layer in use"))
                 }
+                guard try SimulatedLayer.chain(nextLayer).count <= longestChain else {
+                    return .failure(.failed(operation: "capture", name: name, code: 2, detail: "the chain is longer than \(longestChain)"))
+                }
                 // Memory first: a failure leaves the guest with the layer that it had.
                 try write(Image(name: name, guest: guest.memory, cpuSeconds: guest.cpuSeconds), to: memoryPath)
                 var layer = try SimulatedLayer.read(guest.domain.activeLayer)
@@ -125,6 +144,72 @@ package final class SimulatedHypervisor: Hypervisor {
             return .success(Capture(way: way, stopSeconds: stop, elapsedSeconds: stop, definition: Self.definition(guest.domain)))
         }
         return try result.get()
+    }
+
+    package func mergeLayers(_ name: String, from top: String, into base: String, limit: Seconds) async throws(HypervisorError) {
+        guard canMerge else { throw .unsupported(what: "merge layers", detail: "not here") }
+        let now = time.now()
+        let result: Result<Void, HypervisorError> = state.withLock { state in
+            catchUp(name, &state, now)
+            guard let guest = state.guests[name] else { return .failure(.noSuchDomain(name: name)) }
+            let stop = state.stopAfter
+            state.stopAfter = nil
+            do {
+                let chain = try SimulatedLayer.chain(guest.domain.activeLayer)
+                guard let high = chain.firstIndex(of: top), let low = chain.firstIndex(of: base), 0 < high, high < low else {
+                    return .failure(.failed(operation: "merge", name: name, code: 7, detail: "\(base) and \(top) are not below the layer in use"))
+                }
+                let seen = try SimulatedLayer.contents(guest.domain.activeLayer)
+                let isWhole = try Self.commit(chain[high..<low].reversed(), into: base, blocks: stop?.blocks)
+                if isWhole && stop == nil { try Self.put(chain[high - 1], on: base) }
+                if try SimulatedLayer.contents(guest.domain.activeLayer) != seen { state.mispairings += 1 }
+            } catch { return .failure(.failed(operation: "merge", name: name, code: 8, detail: "\(error)")) }
+            if let stop {
+                if stop.isGoingOn { state.leftMerge = (name, top, base) }
+                return .failure(.busy(name: name, detail: "the merge was interrupted"))
+            }
+            state.merges += 1
+            return .success(())
+        }
+        try result.get()
+    }
+
+    package func chain(_ name: String) async throws(HypervisorError) -> [String] {
+        let left = state.withLock { state in
+            defer { if state.leftMerge?.name == name { state.leftMerge = nil } }
+            return state.leftMerge?.name == name ? state.leftMerge : nil
+        }
+        if let left { try await mergeLayers(name, from: left.top, into: left.base, limit: Seconds(1)) }
+        guard let guest = state.withLock({ $0.guests[name] }) else { throw .noSuchDomain(name: name) }
+        do { return try SimulatedLayer.chain(guest.domain.activeLayer) } catch {
+            throw .failed(operation: "chain", name: name, code: 9, detail: "\(error)")
+        }
+    }
+
+    /// - Parameter blocks: stop after so many; nil: go on to the end.
+    /// - Returns: whether it came to the end.
+    private static func commit(_ layers: [String], into base: String, blocks: Int?) throws -> Bool {
+        var below = try SimulatedLayer.read(base)
+        var left = blocks ?? .max
+        // From the highest that has a block: what is written is what the guest reads there.
+        var seen: [Int: UInt64] = [:]
+        for layer in layers { seen.merge(try SimulatedLayer.read(layer).blocks) { $1 } }
+        for (block, value) in seen.sorted(by: { $0.key < $1.key }) {
+            guard left > 0 else {
+                try below.write(to: base)
+                return false
+            }
+            below.blocks[block] = value
+            left -= 1
+        }
+        try below.write(to: base)
+        return true
+    }
+
+    private static func put(_ path: String, on base: String) throws {
+        var layer = try SimulatedLayer.read(path)
+        layer.backing = SimulatedLayer.name(of: base)
+        try layer.write(to: path)
     }
 
     package func definition(_ name: String) async throws(HypervisorError) -> String {
@@ -259,6 +344,14 @@ package struct FaultyHypervisor: Hypervisor {
         try await call("capture", name) { () throws(HypervisorError) in
             try await base.capture(name, memoryPath: memoryPath, nextLayer: nextLayer, way: way)
         }
+    }
+    package func mergeLayers(_ name: String, from top: String, into base: String, limit: Seconds) async throws(HypervisorError) {
+        try await call("mergeLayers", name) { () throws(HypervisorError) in
+            try await self.base.mergeLayers(name, from: top, into: base, limit: limit)
+        }
+    }
+    package func chain(_ name: String) async throws(HypervisorError) -> [String] {
+        try await call("chain", name) { () throws(HypervisorError) in try await base.chain(name) }
     }
     package func definition(_ name: String) async throws(HypervisorError) -> String {
         try await call("definition", name) { () throws(HypervisorError) in try await base.definition(name) }

@@ -49,12 +49,14 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
     package var includedBase: Bool
     /// The order that it answers.
     package var order: OrderID
+    /// What each of its disk layers takes in the store, before replication, lowest first; nil where format 1 does not say.
+    package var layerBytes: [ByteCount]?
 
     package init(
         id: CheckpointID, task: TaskID, node: NodeID, epoch: Epoch, parent: CheckpointID?, capturedAt: Timestamp, committedAt: Timestamp,
         way: CaptureWay, progress: Double?, stopSeconds: Seconds, latencySeconds: Seconds, uploadSeconds: Seconds, compressSeconds: Seconds,
         memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Replication,
-        storedBytes: ByteCount? = nil, includedBase: Bool, order: OrderID
+        storedBytes: ByteCount? = nil, includedBase: Bool, order: OrderID, layerBytes: [ByteCount]? = nil
     ) {
         self.id = id
         self.task = task
@@ -78,6 +80,34 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
         self.storedBytes = storedBytes
         self.includedBase = includedBase
         self.order = order
+        self.layerBytes = layerBytes
+    }
+}
+
+/// Layers of a running task's disk merged, and what it took.
+package struct MergeRecord: Hashable, Sendable, Codable {
+    package var task: TaskID
+    package var node: NodeID
+    package var epoch: Epoch
+    /// Layers before and after, the one in use among them.
+    package var layersBefore: Int
+    package var layersAfter: Int
+    /// Files of those that became one, and that one.
+    package var bytesBefore: ByteCount
+    package var bytesAfter: ByteCount
+    package var elapsedSeconds: Seconds
+    package init(
+        task: TaskID, node: NodeID, epoch: Epoch, layersBefore: Int, layersAfter: Int, bytesBefore: ByteCount, bytesAfter: ByteCount,
+        elapsedSeconds: Seconds
+    ) {
+        self.task = task
+        self.node = node
+        self.epoch = epoch
+        self.layersBefore = layersBefore
+        self.layersAfter = layersAfter
+        self.bytesBefore = bytesBefore
+        self.bytesAfter = bytesAfter
+        self.elapsedSeconds = elapsedSeconds
     }
 }
 

@@ -11,6 +11,10 @@ package struct Decision: Hashable, Sendable, Codable {
         case resume
         case giveUp
         case prune
+        /// Merge layers of a running task's disk.
+        case merge
+        /// The ledger was made anew from the store.
+        case rebuild
     }
     package var id: DecisionID
     package var at: Timestamp
@@ -120,6 +124,7 @@ package enum PlanStep: Hashable, Sendable, Codable {
     case giveUp(task: TaskID, reason: String)
     case stop(task: TaskID, node: NodeID, epoch: Epoch)
     case prune(task: TaskID, node: NodeID, epoch: Epoch, keep: [CheckpointID])
+    case merge(task: TaskID, node: NodeID, epoch: Epoch, MergeOrder)
 }
 
 /// What came of a decision: a prediction beside what was observed, in the same unit.

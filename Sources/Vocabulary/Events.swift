@@ -52,6 +52,13 @@ package enum Event: Hashable, Sendable, Codable {
     /// A node tried to commit in an epoch that is over.
     case staleCommitRefused(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, node: NodeID)
     case checkpointsPruned(task: TaskID, checkpoints: [CheckpointID])
+    case layersMerged(MergeRecord)
+    /// The task is seen to run, or to have run, in an epoch of which nobody told that it began.
+    case taskFound(task: TaskID, epoch: Epoch, node: NodeID)
+    /// The store knows that the task has ended.
+    case taskEndStored(task: TaskID)
+    /// Everything before it was made anew from what the store holds.
+    case ledgerRebuilt(version: String, store: String, tasks: Int)
 
     case nodeJoined(node: NodeID, incarnation: Incarnation, hypervisor: HypervisorCapabilities)
     /// Its agent or its guests are others than before.
@@ -127,11 +134,16 @@ package struct HypervisorCapabilities: Hashable, Sendable, Codable {
     package var version: String
     package var acceleration: Acceleration
     package var captureWays: [CaptureWay]
-    package init(uri: String, driver: String, version: String, acceleration: Acceleration, captureWays: [CaptureWay]) {
+    /// Layers of a running guest's disk can be merged; nil (from before this was told): they cannot.
+    package var mergesLayers: Bool?
+    package init(
+        uri: String, driver: String, version: String, acceleration: Acceleration, captureWays: [CaptureWay], mergesLayers: Bool? = nil
+    ) {
         self.uri = uri
         self.driver = driver
         self.version = version
         self.acceleration = acceleration
         self.captureWays = captureWays
+        self.mergesLayers = mergesLayers
     }
 }

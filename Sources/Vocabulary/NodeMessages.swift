@@ -85,8 +85,10 @@ package struct Order: Hashable, Sendable, Codable {
         case resume(TaskSubmission, from: CheckpointID?)
         /// Destroy the domain and forget the task (cancelled, or resumed elsewhere).
         case stop
-        /// Remove from the store all but these.
-        case prune(keep: [CheckpointID])
+        /// Remove from the store all but these; `drop` are those that are known to be there and are to go.
+        case prune(keep: [CheckpointID], drop: [CheckpointID])
+        /// Merge layers of the running guest's disk.
+        case merge(MergeOrder)
     }
     package var id: OrderID
     package var task: TaskID
@@ -104,6 +106,19 @@ package struct CheckpointOrder: Hashable, Sendable, Codable {
     package var codec: Codec
     package var replication: Replication
     package init(codec: Codec, replication: Replication) { self.codec = codec; self.replication = replication }
+}
+
+package struct MergeOrder: Hashable, Sendable, Codable {
+    /// How many of the lowest layers stay as they are; nil: the node decides by their sizes.
+    package var keep: Int?
+    /// Where the node decides: frozen layers that are left at most.
+    package var atMost: Int?
+    package var limitSeconds: Seconds
+    package init(keep: Int? = nil, atMost: Int? = nil, limitSeconds: Seconds = .minutes(1)) {
+        self.keep = keep
+        self.atMost = atMost
+        self.limitSeconds = limitSeconds
+    }
 }
 
 package struct StandingPlan: Hashable, Sendable, Codable {

@@ -16,7 +16,8 @@ struct Cairn: AsyncParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            RunCommand.self, AgentCommand.self, TaskCommand.self, CheckpointCommand.self, DecisionsCommand.self, ExplainCommand.self,
+            RunCommand.self, AgentCommand.self, TaskCommand.self, CheckpointCommand.self, StoreCommand.self, DecisionsCommand.self,
+            ExplainCommand.self,
             AuditCommand.self,
             SLACommand.self, PolicyCommand.self, FleetCommand.self, ImageCommand.self, BenchCommand.self,
         ])

@@ -41,10 +41,13 @@ final class Bench {
         let machine: SimulatedHypervisor
         let bench: Bench
         var longestChain = 8
+        var hardLimit = 150
 
-        func engine(_ faults: Faults = Faults()) -> CheckpointEngine {
+        func engine(_ faults: Faults = Faults(), failpoint: FailpointHook? = nil) -> CheckpointEngine {
             CheckpointEngine(
-                configuration: .init(node: id, work: work, images: bench.folder + "/images", version: "test", longestChain: longestChain),
+                configuration: .init(
+                    node: id, work: work, images: bench.folder + "/images", version: "test", longestChain: longestChain, hardLimit: hardLimit,
+                    failpoint: failpoint),
                 store: FaultyStore(bench.store, faults: faults), hypervisor: FaultyHypervisor(machine, faults: faults),
                 disks: FaultyDisks(SimulatedDisks(), faults: faults), time: bench.time)
         }
@@ -53,10 +56,10 @@ final class Bench {
         }
     }
 
-    func node(_ name: String, longestChain: Int = 8) -> Node {
+    func node(_ name: String, longestChain: Int = 8, hardLimit: Int = 150) -> Node {
         Node(
             id: NodeID(name), work: "\(folder)/\(name)/work", machine: SimulatedHypervisor(time: time, imageBytes: imageBytes), bench: self,
-            longestChain: longestChain)
+            longestChain: longestChain, hardLimit: hardLimit)
     }
 
     static let work = 100

@@ -98,7 +98,8 @@ struct XenMonitorTests {
             {"node-name": "#block7", "drv": "qcow2", "file": "/d/1"}, {"node-name": "#block9", "drv": "qcow2", "file": "/d/0"}]}
             """
         let model = try FakeDeviceModel([
-            nodes, Self.disks.replacing("NODE", with: "cairn-top"), #"{"return": {}}"#, #"{"return": [{"device": "cairn-merge"}]}"#, #"{"return": []}"#,
+            nodes, Self.disks.replacing("NODE", with: "cairn-top"), #"{"return": {}}"#, #"{"return": [{"device": "cairn-merge"}]}"#,
+            #"{"return": []}"#,
             Self.disks.replacing("NODE", with: "cairn-top"),
         ])
         do {

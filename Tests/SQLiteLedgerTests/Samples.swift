@@ -73,6 +73,12 @@ enum Samples {
         .checkpointFailed(task: task, epoch: .first, checkpoint: checkpointID, node: node, order: order, reason: "the store is full"),
         .staleCommitRefused(task: task, epoch: .first, checkpoint: checkpointID, node: node),
         .checkpointsPruned(task: task, checkpoints: [checkpointID]),
+        .layersMerged(
+            MergeRecord(
+                task: task, node: node, epoch: .first, layersBefore: 9, layersAfter: 2, bytesBefore: .mebibytes(9), bytesAfter: .mebibytes(5),
+                elapsedSeconds: Seconds(0.5))),
+        .taskFound(task: task, epoch: .first, node: node), .taskEndStored(task: task),
+        .ledgerRebuilt(version: "1.0.0", store: "directory /store", tasks: 3),
         .nodeJoined(node: node, incarnation: Incarnation("i-1"), hypervisor: capabilities),
         .nodeProcessesChanged(
             node: node,

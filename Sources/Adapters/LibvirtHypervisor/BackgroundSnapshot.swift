@@ -109,23 +109,7 @@ struct BackgroundSnapshot {
 
     @discardableResult
     private func command(_ command: String, _ arguments: String? = nil) throws(HypervisorError) -> String {
-        let text = #"{"execute":"\#(command)"\#(arguments.map { #","arguments":"# + $0 } ?? "")}"#
-        var answer: UnsafeMutablePointer<CChar>?
-        guard virDomainQemuMonitorCommand(domain, text, &answer, 0) == 0, let answer else { throw failure(command, name) }
-        defer { free(answer) }
-        let reply = String(cString: answer)
-        struct Refused: Decodable {
-            struct Reason: Decodable { var desc: String }
-            var error: Reason?
-        }
-        do {
-            if let reason = try JSONDecoder().decode(Refused.self, from: Data(reply.utf8)).error {
-                throw HypervisorError.failed(operation: command, name: name, code: 0, detail: reason.desc)
-            }
-        } catch let error as HypervisorError { throw error } catch {
-            throw .failed(operation: command, name: name, code: 0, detail: "QEMU answers \(reply.prefix(200))")
-        }
-        return reply
+        try QemuMonitor(domain: domain, name: name).command(command, arguments)
     }
 
     /// For clearing up: what goes wrong here has no remedy, and the next call that needs it says so.

@@ -36,7 +36,8 @@ package struct LibvirtHypervisor: Hypervisor {
         let acceleration = Acceleration.found(kernel: probeKernel)
         found = HypervisorCapabilities(
             uri: uri, driver: driver, version: connection.version,
-            acceleration: acceleration, captureWays: driver == "QEMU" ? Self.ways(uri, acceleration) : [.saveRestore])
+            acceleration: acceleration, captureWays: driver == "QEMU" ? Self.ways(uri, acceleration) : [.saveRestore],
+            mergesLayers: driver == "QEMU")
         try settle()
     }
 
@@ -266,6 +267,25 @@ package struct LibvirtHypervisor: Hypervisor {
         guard let text = virDomainGetXMLDesc(domain.pointer, UInt32(flags)) else { throw failure("definition", name) }
         defer { free(text) }
         return try RunningDomain(name: name, definition: String(cString: text))
+    }
+
+    // MARK: Layers
+
+    package func mergeLayers(_ name: String, from top: String, into base: String, limit: Seconds) async throws(HypervisorError) {
+        guard found.mergesLayers == true else { throw .unsupported(what: "merge layers", detail: "\(found.driver) has no block commit") }
+        try await onBlockingThread { () throws(HypervisorError) in
+            let domain = try connection.existing(name)
+            try LayerMerge(domain: domain.pointer, name: name).run(from: top, into: base, limit: limit)
+        }
+    }
+
+    package func chain(_ name: String) async throws(HypervisorError) -> [String] {
+        guard found.driver == "QEMU" else { throw .unsupported(what: "tell a disk's layers", detail: "\(found.driver) does not say") }
+        return try await onBlockingThread { () throws(HypervisorError) in
+            let domain = try connection.existing(name)
+            try LayerMerge(domain: domain.pointer, name: name).settle()
+            return try LayerMerge.chain(domain.pointer, name)
+        }
     }
 
     // MARK: Restore

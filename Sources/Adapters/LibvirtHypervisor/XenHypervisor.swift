@@ -86,7 +86,7 @@ package struct XenHypervisor: Hypervisor {
     }
 
     package func capabilities() async throws(HypervisorError) -> HypervisorCapabilities {
-        HypervisorCapabilities(uri: uri, driver: "Xen", version: version, acceleration: .xen, captureWays: ways(of: guest))
+        HypervisorCapabilities(uri: uri, driver: "Xen", version: version, acceleration: .xen, captureWays: ways(of: guest), mergesLayers: true)
     }
 
     /// Best first.

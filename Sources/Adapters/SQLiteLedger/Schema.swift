@@ -19,6 +19,8 @@ enum Schema {
             try database.execute(sql: firstTables)
             for table in ["events", "decisions", "outcomes", "documents"] { try database.execute(sql: refusals(for: table)) }
         }
+        // Events and decisions about merged layers, ended tasks in the store and ledgers made anew: payloads that earlier versions do not know.
+        migrator.registerMigration("0002 merges, ends, rebuilds") { _ in }
         return migrator
     }
 

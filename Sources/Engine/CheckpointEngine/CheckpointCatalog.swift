@@ -22,14 +22,18 @@ package struct CheckpointCatalog: Sendable {
         package var from: CheckpointID?
         /// The line of descent up to `from`, oldest first.
         package var committed: [CheckpointRecord]
+        /// The task has ended in this epoch: no later one was begun.
+        package var ended: EndRecord?
     }
 
     /// Opens a task's first epoch for a node.
+    /// - Parameter submission: kept with it, so that the store alone knows what the task is before anything of it is committed.
     /// - Returns: the node that owns it: another one if it was opened before, by whoever did not live to tell.
     /// - Throws: `.staleEpoch` when the first epoch is over.
-    package func openFirst(of task: TaskID, for node: NodeID) async throws(EngineError) -> NodeID {
+    package func openFirst(of task: TaskID, submission: TaskSubmission? = nil, for node: NodeID) async throws(EngineError) -> NodeID {
         try await markFormat()
-        let bytes = try Documents.bytes(EpochRecord(task: task, epoch: .first, node: node, from: nil, at: time.now()))
+        let bytes = try Documents.bytes(
+            EpochRecord(task: task, epoch: .first, node: node, from: nil, at: time.now(), submission: submission))
         let path = Format.epoch(task, .first)
         let isNew = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path) }
         guard try await newestEpoch(of: task) == .first else { throw .staleEpoch(task: task, epoch: .first) }
@@ -40,12 +44,16 @@ package struct CheckpointCatalog: Sendable {
         return try await epochRecord(task, .first).node
     }
 
-    /// A store of a later format is refused before anything is written to it.
+    /// A store of a later format is refused before anything is written to it; one of an earlier format is of this one from here on, so that
+    /// earlier versions refuse it rather than pass over what they cannot read.
     private func markFormat() async throws(EngineError) {
         let marker = try Documents.bytes(FormatMarker())
         if try await storing({ () throws(StoreError) in try await store.createExclusively(marker, at: Format.marker) }) { return }
-        _ = try Documents.read(
+        let found = try Documents.read(
             FormatMarker.self, try await storing { () throws(StoreError) in try await store.read(Format.marker) }, from: Format.marker)
+        if found.format < Format.version {
+            try await storing { () throws(StoreError) in try await store.write(marker, to: Format.marker, replication: 3) }
+        }
     }
 
     /// Ends the epoch in force and begins the next one, owned by `node`.
@@ -68,6 +76,8 @@ package struct CheckpointCatalog: Sendable {
                 return try await raised(record)
             }
             try await seal(task, current)
+            if try await ended(task, in: current) != nil { return try await raised(try await epochRecord(task, current)) }
+            try await markFormat()
             let next = EpochRecord(
                 task: task, epoch: current.next, node: node, from: try await lineage(of: task, at: current).last?.record.id, at: time.now())
             let bytes = try Documents.bytes(next)
@@ -86,6 +96,47 @@ package struct CheckpointCatalog: Sendable {
         return entries.compactMap { Int($0.name.prefix { $0 != "." }) }.max().map { Epoch($0) }
     }
 
+    /// Folders of the contents that a task's checkpoints name, those beside its line of descent included.
+    func namedContents(_ task: TaskID) async throws(EngineError) -> Set<String> {
+        var named: Set<String> = []
+        var entries = try await storing { () throws(StoreError) in try await store.list(Format.sealedEpochs(task)) }
+        entries += try await storing { () throws(StoreError) in try await store.list(Format.openEpochs(task)) }
+        for epoch in Set(entries.compactMap { Int($0.name) }).sorted() {
+            for path in try await manifests(task, Epoch(epoch)).values {
+                do throws(EngineError) {
+                    let manifest = try await manifest(at: path)
+                    named.formUnion([manifest.base, manifest.kernel, manifest.ramdisk].map { Format.content($0) })
+                } catch .damaged { continue } catch .store(.damaged) { continue } catch .store(.notFound) { continue }
+            }
+        }
+        return named
+    }
+
+    /// What is wrong with manifests that are passed over because they are damaged.
+    package func damagedManifests(of task: TaskID) async throws(EngineError) -> [String] {
+        var found: [String] = []
+        for epoch in try await epochs(of: task).map(\.epoch) {
+            for path in try await manifests(task, epoch).values.sorted() {
+                do throws(EngineError) { _ = try await manifest(at: path) } catch .damaged(let what, let detail) {
+                    found.append("\(EngineError.damaged(what: what, detail: detail))")
+                } catch .store(.damaged(let path, let detail)) { found.append("\(StoreError.damaged(path: path, detail: detail))") }
+            }
+        }
+        return found
+    }
+
+    /// The records of all of a task's epochs, oldest first; those that are damaged are left out.
+    package func epochs(of task: TaskID) async throws(EngineError) -> [EpochRecord] {
+        let entries = try await storing { () throws(StoreError) in try await store.list(Format.epochs(task)) }
+        var records: [EpochRecord] = []
+        for number in entries.compactMap({ Int($0.name.prefix { $0 != "." }) }).sorted() {
+            do throws(EngineError) { records.append(try await epochRecord(task, Epoch(number))) } catch .damaged { continue } catch .store(.damaged) {
+                continue
+            }
+        }
+        return records
+    }
+
     /// - Throws: `.staleEpoch` unless the epoch is in force and owned by the node.
     package func require(_ epoch: Epoch, of task: TaskID, ownedBy node: NodeID) async throws(EngineError) {
         guard try await newestEpoch(of: task) == epoch, try await epochRecord(task, epoch).node == node else {
@@ -95,6 +146,26 @@ package struct CheckpointCatalog: Sendable {
 
     package func tasks() async throws(EngineError) -> [TaskID] {
         try await storing { () throws(StoreError) in try await store.list("tasks") }.map { TaskID($0.name) }
+    }
+
+    /// Writes down that a task has ended: nobody resumes it any more, whatever becomes of the ledger. Said again, the first word stays.
+    package func recordEnd(_ record: EndRecord) async throws(EngineError) {
+        let bytes = try Documents.bytes(record)
+        let path = Format.ended(record.task, record.epoch)
+        _ = try await storing { () throws(StoreError) in try await store.createExclusively(bytes, at: path) }
+    }
+
+    /// How a task ended; nil for one that has not, or that the store does not know.
+    package func ended(_ task: TaskID) async throws(EngineError) -> EndRecord? {
+        guard let newest = try await newestEpoch(of: task) else { return nil }
+        return try await ended(task, in: newest)
+    }
+
+    private func ended(_ task: TaskID, in epoch: Epoch) async throws(EngineError) -> EndRecord? {
+        let path = Format.ended(task, epoch)
+        do throws(EngineError) {
+            return try Documents.read(EndRecord.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+        } catch .store(.notFound) { return nil } catch .damaged { return nil } catch .store(.damaged) { return nil }
     }
 
     /// Committed checkpoints of the line of descent that ends in the epoch in force, oldest first.
@@ -164,7 +235,9 @@ package struct CheckpointCatalog: Sendable {
         if let from = record.from, let epoch = Self.epoch(of: from) {
             committed = try await lineage(of: record.task, at: epoch).map(\.record).filter { $0.id <= from }
         }
-        return Raised(epoch: record.epoch, node: record.node, from: record.from, committed: committed)
+        return Raised(
+            epoch: record.epoch, node: record.node, from: record.from, committed: committed,
+            ended: try await ended(record.task, in: record.epoch))
     }
 
     // MARK: Sealing
@@ -184,6 +257,13 @@ package struct CheckpointCatalog: Sendable {
 
     private func openUnlessSealed(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) {
         if try await isSealed(task, epoch) { throw .staleEpoch(task: task, epoch: epoch) }
-        try await storing { () throws(StoreError) in try await store.makeDirectory(Format.open(task, epoch)) }
+        let path = Format.open(task, epoch)
+        try await storing { () throws(StoreError) in try await store.makeDirectory(path) }
+        // Somebody may have sealed it between the two: then it is not left open again behind his back.
+        guard try await isSealed(task, epoch) else { return }
+        if try await storing({ () throws(StoreError) in try await store.list(path) }).isEmpty {
+            try await storing { () throws(StoreError) in try await store.remove(path) }
+        }
+        throw .staleEpoch(task: task, epoch: epoch)
     }
 }

@@ -12,6 +12,7 @@ extension CheckpointEngine {
         let id = CheckpointID(epoch: epoch, number: state.nextNumber)
         state.nextNumber += 1
         try directory.save(state)
+        try passing(.numbered)
         return id
     }
 
@@ -25,12 +26,16 @@ extension CheckpointEngine {
         let directory = directory(task, epoch)
         guard var state = try directory.load(), state.isRunning else { throw .noSuchTask(task) }
         try await settleRotation(&state, directory)
+        try await settleMerge(&state, directory)
         // Committed by a call that did not live to say so.
         if let manifest = try await alreadyCommitted(task, id) {
             try finish(manifest, &state, directory)
             return manifest.record
         }
-        if state.capture?.checkpoint != id { try await capture(id, progress: progress, &state, directory) }
+        if state.capture?.checkpoint != id {
+            try await shorten(&state, directory)
+            try await capture(id, progress: progress, &state, directory)
+        }
         guard let captured = state.capture else { throw .noSuchCheckpoint(task, id) }
         let manifest = try await upload(captured, state, directory, order: order, plan: plan)
         let bytes = try Documents.bytes(manifest)
@@ -38,7 +43,13 @@ extension CheckpointEngine {
             try await store.commit(bytes, as: "\(Format.open(task, epoch))/\(id).json", replication: plan.replication.most)
         }
         guard committed else { throw .staleEpoch(task: task, epoch: epoch) }
+        try passing(.committed)
+        // The first of a task: whoever cleans the store did not see that it needs its contents before this.
+        if state.parent == nil {
+            for (file, digest) in state.contents { _ = try await share(file, digest, plan, Transfer.Meter()) }
+        }
         try finish(manifest, &state, directory)
+        try passing(.finished)
         return manifest.record
     }
 
@@ -47,13 +58,9 @@ extension CheckpointEngine {
     }
 
     /// A rotation that nobody recorded the end of: the hypervisor says which layer the guest writes to.
-    private func settleRotation(_ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
+    func settleRotation(_ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
         guard let next = state.rotatingTo else { return }
-        let definition = try await hypervising { () throws(HypervisorError) in try await hypervisor.definition(Self.domain(of: directory.task)) }
-        let layer = directory.layer(next)
-        // It stands in XML.
-        let escaped = layer.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing("'", with: "&apos;")
-        if definition.contains(layer) || definition.contains(escaped) {
+        if try await isInUse(directory.layer(next), directory) {
             // The capture's memory is as good as lost, its layer is not: it goes with the next checkpoint.
             state.layers.append(.init(file: next))
         } else {
@@ -61,6 +68,17 @@ extension CheckpointEngine {
         }
         state.rotatingTo = nil
         try directory.save(state)
+    }
+
+    /// As the guest's machine itself has it open; where it does not say, as the definition has it.
+    private func isInUse(_ layer: String, _ directory: TaskDirectory) async throws(EngineError) -> Bool {
+        let domain = Self.domain(of: directory.task)
+        do throws(HypervisorError) { return try await hypervisor.chain(domain).contains(layer) } catch .unsupported {
+            let definition = try await hypervising { () throws(HypervisorError) in try await hypervisor.definition(domain) }
+            // It stands in XML.
+            let escaped = layer.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing("'", with: "&apos;")
+            return definition.contains(layer) || definition.contains(escaped)
+        } catch { throw .hypervisor(error) }
     }
 
     private func capture(_ id: CheckpointID, progress: Double?, _ state: inout LocalState, _ directory: TaskDirectory) async throws(EngineError) {
@@ -71,8 +89,10 @@ extension CheckpointEngine {
         let next = Self.nextLayer(state)
         try directory.discard(directory.layer(next))
         try await onDisk { () throws(DeltaDiskError) in try await disks.makeOverlay(at: directory.layer(next), on: directory.layer(active.file)) }
+        try passing(.overlayMade)
         state.rotatingTo = next
         try directory.save(state)
+        try passing(.rotationNoted)
         let way = try await hypervising { () throws(HypervisorError) in try await hypervisor.capabilities() }.captureWays.first ?? .saveRestore
         let domain = Self.domain(of: directory.task)
         let memory = directory.memory(id)
@@ -81,12 +101,14 @@ extension CheckpointEngine {
         let taken = try await hypervising { () throws(HypervisorError) in
             try await hypervisor.capture(domain, memoryPath: memory, nextLayer: layer, way: way)
         }
+        try passing(.captured)
         state.capture = LocalState.Captured(
             checkpoint: id, at: at, way: taken.way, stopSeconds: taken.stopSeconds, definition: taken.definition, progress: progress,
             layerCount: state.layers.count)
         state.layers.append(.init(file: next))
         state.rotatingTo = nil
         try directory.save(state)
+        try passing(.captureNoted)
     }
 
     private func upload(
@@ -96,12 +118,12 @@ extension CheckpointEngine {
         let id = captured.checkpoint
         let meter = Transfer.Meter()
         var includedBase = false
-        for (file, digest) in [(state.kernel, state.kernelDigest), (state.ramdisk, state.ramdiskDigest), (state.base, state.baseDigest)] {
-            if try await share(file, digest, plan, meter) { includedBase = true }
-        }
+        for (file, digest) in state.contents { if try await share(file, digest, plan, meter) { includedBase = true } }
+        try passing(.contentsShared)
         let prefix = Format.objects(task, id)
         let memory = try await transfer.upload(
             directory.memory(id), as: prefix + "/memory", codec: plan.codec, replication: plan.replication.memory, meter: meter)
+        try passing(.memoryUploaded)
         var layers: [ContentRecord] = []
         var diskBytes: Int64 = 0
         for (index, layer) in state.layers.prefix(captured.layerCount).enumerated() {
@@ -115,6 +137,7 @@ extension CheckpointEngine {
                 layers.append(content)
             }
         }
+        try passing(.layersUploaded)
         let now = time.now()
         let record = CheckpointRecord(
             id: id, task: task, node: configuration.node, epoch: directory.epoch, parent: state.parent, capturedAt: captured.at, committedAt: now,
@@ -122,7 +145,8 @@ extension CheckpointEngine {
             uploadSeconds: meter.uploadSeconds, compressSeconds: meter.compressSeconds, memoryBytes: ByteCount(memory.bytes),
             diskBytes: ByteCount(diskBytes), nonZeroBytes: meter.nonZeroBytes, sentBytes: meter.sentBytes, codec: plan.codec,
             replication: store.properties.replicates ? plan.replication : 1,
-            storedBytes: store.properties.replicates ? meter.storedBytes : meter.sentBytes, includedBase: includedBase, order: order)
+            storedBytes: store.properties.replicates ? meter.storedBytes : meter.sentBytes, includedBase: includedBase, order: order,
+            layerBytes: layers.map { ByteCount($0.storedBytes) })
         return Manifest(
             cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory,
             layers: layers,
@@ -131,9 +155,14 @@ extension CheckpointEngine {
 
     /// What was committed is remembered, and its memory is not needed here any more.
     private func finish(_ manifest: Manifest, _ state: inout LocalState, _ directory: TaskDirectory) throws(EngineError) {
-        for (index, content) in manifest.layers.enumerated() where index < state.layers.count { state.layers[index].content = content }
-        state.parent = manifest.record.id
-        state.capture = nil
+        if let captured = state.capture, captured.checkpoint == manifest.record.id {
+            // Layers that were merged since are others than those that were sent, and go with the next checkpoint.
+            if captured.layerCount == manifest.layers.count {
+                for (index, content) in manifest.layers.enumerated() { state.layers[index].content = content }
+            }
+            state.capture = nil
+        }
+        if state.parent.map({ $0 < manifest.record.id }) ?? true { state.parent = manifest.record.id }
         try directory.save(state)
         try directory.discard(directory.memory(manifest.record.id))
     }

@@ -28,13 +28,21 @@ package struct CheckpointEngine: Sendable {
         package var version: String
         /// Chains longer than this are merged when a task is resumed.
         package var longestChain: Int
-        package init(node: NodeID, work: String, images: String, parallel: Int = 4, version: String, longestChain: Int = 8) {
+        /// Chains of this length are merged before the next capture, whatever the policy says: libvirt takes none of more than 200.
+        package var hardLimit: Int
+        package var failpoint: FailpointHook?
+        package init(
+            node: NodeID, work: String, images: String, parallel: Int = 4, version: String, longestChain: Int = 8, hardLimit: Int = 150,
+            failpoint: FailpointHook? = nil
+        ) {
             self.node = node
             self.work = work
             self.images = images
             self.parallel = parallel
             self.version = version
             self.longestChain = longestChain
+            self.hardLimit = hardLimit
+            self.failpoint = failpoint
         }
     }
 
@@ -49,6 +57,8 @@ package struct CheckpointEngine: Sendable {
         catalog = CheckpointCatalog(store: store, time: time)
         transfer = Transfer(store: store, parallel: configuration.parallel, time: time)
     }
+
+    func passing(_ point: Failpoint) throws(EngineError) { if let hook = configuration.failpoint { try hook(point) } }
 
     func directory(_ task: TaskID, _ epoch: Epoch) -> TaskDirectory { TaskDirectory(work: configuration.work, task: task, epoch: epoch) }
 
@@ -159,6 +169,12 @@ package struct CheckpointEngine: Sendable {
         do { return try Digest.sha256(file: file) } catch { throw .local(path: file, detail: error.localizedDescription) }
     }
 
+    /// Tells the store that a task has finished here.
+    package func recordEnd(of task: TaskID, epoch: Epoch, result: String) async throws(EngineError) {
+        try await catalog.recordEnd(
+            EndRecord(task: task, epoch: epoch, outcome: .finished(result: result), node: configuration.node, at: time.now()))
+    }
+
     // MARK: Resuming
 
     /// Resumes a task on this node in an epoch that this node owns, from a committed checkpoint or from the task's beginning.
@@ -219,11 +235,13 @@ package struct CheckpointEngine: Sendable {
         if state.layers.count > configuration.longestChain { try await merge(&state, directory) }
         try await addLayer(&state, directory)
         try directory.save(state)
+        try passing(.fetched)
         let fetched = time.now()
         let description = description(state, directory)
         try await bringUp(&state, in: directory) { () throws(HypervisorError) in
             try await hypervisor.restore(memoryPath: memory, definition: manifest.definition, as: description)
         }
+        try passing(.restored)
         try directory.discard(memory)
         return try remember(
             ResumeRecord(

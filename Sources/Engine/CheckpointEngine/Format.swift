@@ -2,7 +2,8 @@ import Vocabulary
 
 /// What is written into a store. docs/format.md is the specification; this is its code.
 package enum Format {
-    package static let version = 1
+    /// 2: the end of a task, submissions in epochs, what a checkpoint's chain and union are. 1 is read as well.
+    package static let version = 2
     /// Raw bytes of a part, but for the last of a content.
     package static let partSize = 16 << 20
 
@@ -11,14 +12,21 @@ package enum Format {
     static func task(_ task: TaskID) -> String { "tasks/\(task)" }
     static func epochs(_ task: TaskID) -> String { "tasks/\(task)/epochs" }
     static func epoch(_ task: TaskID, _ epoch: Epoch) -> String { "tasks/\(task)/epochs/\(padded(epoch.rawValue)).json" }
+    /// How the task ended, if it ended in this epoch.
+    static func ended(_ task: TaskID) -> String { "tasks/\(task)/ended" }
+    static func ended(_ task: TaskID, _ epoch: Epoch) -> String { "tasks/\(task)/ended/\(padded(epoch.rawValue)).json" }
     /// Manifests of the epoch in force.
     static func open(_ task: TaskID, _ epoch: Epoch) -> String { "tasks/\(task)/open/\(padded(epoch.rawValue))" }
+    static func openEpochs(_ task: TaskID) -> String { "tasks/\(task)/open" }
     static func sealedEpochs(_ task: TaskID) -> String { "tasks/\(task)/sealed" }
     static func sealed(_ task: TaskID, _ epoch: Epoch) -> String { "tasks/\(task)/sealed/\(padded(epoch.rawValue))" }
     static func objects(_ task: TaskID) -> String { "tasks/\(task)/objects" }
     static func objects(_ task: TaskID, _ checkpoint: CheckpointID) -> String { "tasks/\(task)/objects/\(checkpoint)" }
     /// Content that many tasks share, by its digest.
+    static let contents = "contents"
     static func content(_ digest: String) -> String { "contents/" + digest.replacing(":", with: "-") }
+    /// Contents that no manifest named, on their way out.
+    static let unwanted = "unwanted"
 }
 
 /// One epoch's beginning: who owns it, and from which checkpoint it goes on.
@@ -30,6 +38,30 @@ package struct EpochRecord: Hashable, Sendable, Codable {
     /// nil: from the task's beginning.
     package var from: CheckpointID?
     package var at: Timestamp
+    /// What was submitted, in the record of a task's first epoch; absent in format 1.
+    package var submission: TaskSubmission?
+}
+
+/// A task's end, as the store knows it: counts while no later epoch was begun.
+package struct EndRecord: Hashable, Sendable, Codable {
+    package enum Outcome: Hashable, Sendable, Codable {
+        case finished(result: String)
+        case givenUp(reason: String)
+        case cancelled(by: String)
+    }
+    package var format = Format.version
+    package var task: TaskID
+    package var epoch: Epoch
+    package var outcome: Outcome
+    package var node: NodeID?
+    package var at: Timestamp
+    package init(task: TaskID, epoch: Epoch, outcome: Outcome, node: NodeID?, at: Timestamp) {
+        self.task = task
+        self.epoch = epoch
+        self.outcome = outcome
+        self.node = node
+        self.at = at
+    }
 }
 
 /// A piece of content as the store holds it.

@@ -15,6 +15,8 @@ struct LocalState: Codable, Hashable, Sendable {
     var layers: [Layer] = []
     /// An overlay that is being rotated in; which of the two is in use, the hypervisor knows.
     var rotatingTo: String?
+    /// A merge that was begun; whether it came to its end, the hypervisor knows.
+    var merging: Merging?
     var capture: Captured?
     var kernel: String
     var ramdisk: String
@@ -27,11 +29,20 @@ struct LocalState: Codable, Hashable, Sendable {
     var nextNumber = 1
     var resumption: ResumeRecord?
 
+    /// Content that tasks share: files here, and their digests.
+    var contents: [(file: String, digest: String)] { [(kernel, kernelDigest), (ramdisk, ramdiskDigest), (base, baseDigest)] }
+
     struct Layer: Codable, Hashable, Sendable {
         /// In `layers/`.
         var file: String
         /// nil: not in the store yet.
         var content: ContentRecord?
+    }
+
+    /// Files in `layers/`: all above `base`, up to `top`, are put into `base`.
+    struct Merging: Codable, Hashable, Sendable {
+        var base: String
+        var top: String
     }
 
     /// Memory and disk of one instant, on this node's disk and not committed yet.
@@ -98,6 +109,18 @@ struct TaskDirectory: Sendable {
         }
         for name in names where name.hasPrefix("memory-") { try discard(path + "/" + name) }
     }
+
+    /// Layers that are no part of the chain any more.
+    func discardLayers(butFor state: LocalState) throws(EngineError) {
+        let names: [String]
+        do { names = try FileManager.default.contentsOfDirectory(atPath: layers) } catch {
+            throw .local(path: layers, detail: error.localizedDescription)
+        }
+        let used = Set(state.layers.map(\.file) + [state.rotatingTo].compactMap(\.self))
+        for name in names where !used.contains(name) { try discard(layer(name)) }
+    }
+
+    func size(of layer: String) throws(EngineError) -> Int64 { try Transfer.size(of: self.layer(layer)) }
 
     func removeAll() throws(EngineError) { try discard(path) }
 

@@ -14,12 +14,14 @@ struct CostModel {
     private let compress: [Codec: RecursiveFit]
     private let recover: RecursiveFit
     private let detection: Seconds
+    private let merges: [MergeRecord]
 
     private static let mebibyte = 1_048_576.0
 
     init(knowledge: Knowledge, detection: Seconds) {
         checkpoints = knowledge.checkpoints
         self.detection = detection
+        merges = knowledge.merges
         // Seconds against 100 MiB of memory image.
         var stop = RecursiveFit(
             priorIntercept: 0.4, priorSlopes: [0.1 / (100 * Self.mebibyte)], typical: [100 * Self.mebibyte], priorStandardError: 0.3)
@@ -73,6 +75,18 @@ struct CostModel {
             recoverySeconds: Estimate(
                 mean: recovering.mean + detection.rawValue, standardError: recovering.standardError, observations: recovering.observations),
             sentBytes: sent, memoryShare: memoryShare, compressSeconds: compressing, uploadSeconds: uploading)
+    }
+
+    /// Of the task's own merges; of everybody's where it has none.
+    func merging(of task: TaskKnowledge) -> MergeCosts {
+        let own = merges.filter { $0.task == task.id && $0.bytesBefore > .zero }
+        let seen = own.isEmpty ? merges.filter { $0.bytesBefore > .zero } : own
+        let unknown = MergeCosts()
+        return MergeCosts(
+            shrink: learnt(
+                seen.map { min(1, Double($0.bytesAfter.rawValue) / Double($0.bytesBefore.rawValue)) }, prior: unknown.shrink.mean, spread: 0.25),
+            secondsPerMebibyte: learnt(
+                seen.map { $0.elapsedSeconds.rawValue / $0.bytesBefore.mebibytes }, prior: unknown.secondsPerMebibyte.mean, spread: 1))
     }
 
     /// Bytes sent for each byte that is not zero.

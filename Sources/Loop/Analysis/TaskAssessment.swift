@@ -21,7 +21,7 @@ struct TaskAssessment {
         var finding = TaskFinding(
             task: task.id, node: task.node, epoch: task.epoch, progress: progress, speed: speed, workLeftSeconds: workLeft,
             exposedSeconds: work(from: task.resumableProgress, to: progress, speed), sinceCaptureSeconds: sinceCapture(progress, speed), costs: costs,
-            failureRate: rate, forecast: nil, timeToDeadlineSeconds: task.deadline.map { $0 - live.now },
+            failureRate: rate, merging: model.merging(of: task), forecast: nil, timeToDeadlineSeconds: task.deadline.map { $0 - live.now },
             isObservedRunning: seen.map { $0.epoch == task.epoch && $0.state != .finished && $0.state != .failed } ?? false)
         finding.forecast = forecast(finding, schedule)
         return finding

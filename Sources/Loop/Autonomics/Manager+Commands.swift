@@ -99,6 +99,62 @@ extension Manager: ManagerCommands {
         tell("\(task): taken back to \(newest.id), as \(by) asked")
     }
 
+    package func prune(
+        _ task: TaskID, keepLast: Int?, keepFor: Seconds?, isDryRun: Bool, by: String
+    ) async throws(CommandError) -> PruneAnswer {
+        let known = try await live(task)
+        guard keepLast.map({ $0 >= 1 }) ?? true else { throw .invalid(["keepLast: of a task that lives, at least 1 checkpoint is kept"]) }
+        guard keepLast != nil || keepFor != nil else { throw .invalid(["say what is kept: the newest so many, those younger than so long, or both"]) }
+        let keep = Retention.kept(known.committed.map { ($0.id, $0.committedAt) }, keepLast: keepLast, keepFor: keepFor, now: time.now())
+        var answer = PruneAnswer(task: task, keep: keep, remove: known.committed.map(\.id).filter { !keep.contains($0) }, order: nil)
+        guard !isDryRun, !answer.remove.isEmpty, let newest = keep.last else { return answer }
+        guard case .running(let node) = known.state else {
+            throw .conflict("\(task) is \(known.state.name): its node prunes it while it runs")
+        }
+        try await decided(
+            .prune, known, node, "\(task): of \(known.committed.count) checkpoints \(keep.count) are kept, because \(by) asked for it.",
+            [.prune(task: task, node: node, epoch: known.epoch, keep: keep)])
+        prunes[task] = keep
+        answer.order = OrderID("prune-\(task)-\(newest)")
+        return answer
+    }
+
+    package func merge(_ task: TaskID, by: String) async throws(CommandError) -> OrderID {
+        let known = try await live(task)
+        guard case .running(let node) = known.state else {
+            throw .conflict("\(task) is \(known.state.name): only a running task's layers can be merged; at a resumption they are by themselves")
+        }
+        guard reports[node]?.capabilities.mergesLayers == true else {
+            throw .conflict("\(task): the hypervisor of \(node) cannot merge layers of a running guest")
+        }
+        if let waiting = merges[task] { throw .conflict("\(task): a merge is under way already (\(waiting.id))") }
+        let order = MergeOrder(keep: 0, limitSeconds: .minutes(10))
+        let decision = try await decided(
+            .merge, known, node, "\(task): merge all layers of its disk, because \(by) asked for it.",
+            [.merge(task: task, node: node, epoch: known.epoch, order)])
+        let merging = Merging(id: OrderID("merge-\(decision)"), epoch: known.epoch, order: order)
+        merges[task] = merging
+        return merging.id
+    }
+
+    /// Records a decision that somebody else made.
+    @discardableResult
+    private func decided(
+        _ kind: Decision.Kind, _ task: TaskKnowledge, _ node: NodeID, _ sentence: String, _ steps: [PlanStep]
+    ) async throws(CommandError) -> DecisionID {
+        do throws(LedgerError) {
+            let id = DecisionID("d" + padded(Int(try await takeDecisionNumber())))
+            try await ledger.record([
+                Decision(
+                    id: id, at: time.now(), kind: kind, task: task.id, node: node, mode: .enforce, sla: task.submission.version, policy: nil,
+                    models: configuration.version, inputs: [], alternatives: [], chosen: nil, binding: nil, rules: [], sentence: sentence,
+                    steps: steps)
+            ])
+            tell(sentence)
+            return id
+        } catch { throw .failed("\(error)") }
+    }
+
     package func health() async -> ManagerHealth { await healthNow() }
 
     private func live(_ task: TaskID) async throws(CommandError) -> TaskKnowledge {

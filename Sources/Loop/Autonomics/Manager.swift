@@ -35,7 +35,16 @@ package actor Manager {
     var schedules: [TaskID: Schedule] = [:]
     /// Names given to tasks in this manager's life, told to the ledger or not yet.
     var submitted: Set<TaskID> = []
-    private var prunes: [TaskID: [CheckpointID]] = [:]
+    var prunes: [TaskID: [CheckpointID]] = [:]
+    /// Merges ordered and not heard of yet.
+    var merges: [TaskID: Merging] = [:]
+    struct Merging {
+        var id: OrderID
+        var epoch: Epoch
+        var order: MergeOrder
+    }
+    /// In how many reports in a row a node has shown a task of which nobody told that it began there.
+    private var sightings: [TaskID: Absence] = [:]
     /// Decisions' numbers below this are taken, recorded or not yet.
     private var nextDecision: Int64 = 0
     /// In how many reports in a row a node has not shown a task that should run there.
@@ -112,6 +121,7 @@ package actor Manager {
         try await ledger.record(decisions)
         schedules = plan.schedules
         for decision in decisions { try await carryOut(decision, findings) }
+        try await storeEnds()
         cycles += 1
         lastCycleAt = time.now()
     }
@@ -192,6 +202,9 @@ package actor Manager {
         guard decision.mode == .enforce else { return }
         for step in decision.steps {
             if case .prune(let task, _, _, let keep) = step { prunes[task] = keep }
+            if case .merge(let task, _, let epoch, let order) = step {
+                merges[task] = Merging(id: OrderID("merge-\(decision.id)"), epoch: epoch, order: order)
+            }
             let outcome = await execution.carryOut(step, of: decision, findings: findings, knowledge: await chronicle.knowledge)
             try await settle(try await chronicle.append(outcome.events))
             if let trouble = outcome.trouble {
@@ -250,9 +263,10 @@ package actor Manager {
         for record in appended { tellOf(record.event) }
         try await settle(appended)
         try await noteAbsences(report)
+        try await noteSightings(report)
         var acknowledged: Int64 = 0
         for case .agent(_, _, let number) in report.events.map(\.source) { acknowledged = max(acknowledged, number) }
-        let orders = Orders.inForce(for: report, knowledge: await chronicle.knowledge, prunes: prunes)
+        let orders = Orders.inForce(for: report, knowledge: await chronicle.knowledge, prunes: prunes, merges: merges)
         return NodeOrders(
             acknowledged: acknowledged, orders: orders, standing: schedules.values.filter { $0.node == report.node }.map(\.standing))
     }
@@ -276,6 +290,59 @@ package actor Manager {
         }
     }
 
+    /// A guest that runs as it should, though its start or resumption was told to a ledger that was lost: it is not told again.
+    private func noteSightings(_ report: NodeReport) async throws(LedgerError) {
+        for task in await chronicle.knowledge.liveTasks where task.node == report.node {
+            let isExpected: Bool =
+                switch task.state {
+                case .placed, .resuming: true
+                default: false
+                }
+            guard isExpected, report.events.isEmpty,
+                report.tasks.contains(where: { $0.task == task.id && $0.epoch == task.epoch && $0.state == .running })
+            else {
+                sightings[task.id] = nil
+                continue
+            }
+            var sighting = sightings[task.id].flatMap { $0.epoch == task.epoch ? $0 : nil } ?? Absence(epoch: task.epoch)
+            sighting.reports += 1
+            sightings[task.id] = sighting
+            guard sighting.reports >= 5 else { continue }
+            sightings[task.id] = nil
+            try await note(.taskFound(task: task.id, epoch: task.epoch, node: report.node))
+        }
+    }
+
+    /// Tells the store which tasks have ended, so that nobody resumes them who has the store alone.
+    private func storeEnds() async throws(LedgerError) {
+        let known = await chronicle.knowledge
+        for task in known.tasks.values where task.state.isFinal && !task.isEndStored {
+            let failure: EngineError?
+            do throws(EngineError) {
+                if let record = try await end(of: task) { try await catalog.recordEnd(record) }
+                failure = nil
+            } catch { failure = error }
+            if let failure {
+                log("\(task.id): the store is not told yet that it has ended: \(failure)")
+                return
+            }
+            try await note(.taskEndStored(task: task.id))
+        }
+    }
+
+    /// - Returns: nil for a task that the store has never heard of.
+    private func end(of task: TaskKnowledge) async throws(EngineError) -> EndRecord? {
+        guard let epoch = try await catalog.newestEpoch(of: task.id) else { return nil }
+        let outcome: EndRecord.Outcome
+        switch task.state {
+        case .finished(let result): outcome = .finished(result: result)
+        case .givenUp(let reason): outcome = .givenUp(reason: reason)
+        case .cancelled: outcome = .cancelled(by: "the operator")
+        case .submitted, .placed, .running, .interrupted, .resuming: return nil
+        }
+        return EndRecord(task: task.id, epoch: epoch, outcome: outcome, node: nil, at: task.endedAt ?? time.now())
+    }
+
     func lastHeard(_ node: NodeID) -> Timestamp? { heartbeats[node]?.last }
 
     private func tellOf(_ event: Event) {
@@ -289,10 +356,19 @@ package actor Manager {
         case .taskFinished(let task, _, let node, let result): log("\(task): finished on \(node) with \(result)")
         case .taskFailed(let task, _, let node, let reason): log("\(task): failed on \(node): \(reason)")
         case .checkpointFailed(let task, _, let checkpoint, _, _, let reason): log("\(task): checkpoint \(checkpoint) failed: \(reason)")
-        case .orderFailed(let order, let node, _, let reason): log("node \(node) could not carry out \(order): \(reason)")
+        case .orderFailed(let order, let node, let task, let reason):
+            if let task, merges[task]?.id == order { merges[task] = nil }
+            log("node \(node) could not carry out \(order): \(reason)")
         case .taskRefused(let task, _, let node, let reason): log("node \(node) could not take \(task): \(reason)")
         case .staleCommitRefused(let task, let epoch, _, let node): log("\(task): the stale node \(node) was refused a commit in epoch \(epoch)")
         case .checkpointsPruned(let task, _): prunes[task] = nil
+        case .layersMerged(let merge):
+            merges[merge.task] = nil
+            if merge.layersAfter < merge.layersBefore {
+                log(
+                    "\(merge.task): \(merge.layersBefore) layers merged into \(merge.layersAfter) in \(rounded(merge.elapsedSeconds)) s, "
+                        + "\(rounded(Seconds(merge.bytesBefore.mebibytes))) MiB into \(rounded(Seconds(merge.bytesAfter.mebibytes))) MiB")
+            }
         default: break
         }
     }

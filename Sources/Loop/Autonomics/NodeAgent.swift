@@ -49,6 +49,13 @@ package actor NodeAgent {
     private var carriedOut: Set<OrderID> = []
     private var works: [Int: Task<Void, Never>] = [:]
     private var begun = 0
+    /// Tasks that finished here, until the store knows it.
+    private var untold: [TaskID: End] = [:]
+    private struct End {
+        var epoch: Epoch
+        var result: String
+        var isUnderWay = false
+    }
     private var hasCleared = false
     private var found: HypervisorCapabilities?
     private var lastAnswer: Timestamp
@@ -96,6 +103,7 @@ package actor NodeAgent {
             hasCleared = true
         }
         let guests = try await look()
+        tellEnds()
         let report = NodeReport(
             node: configuration.node, incarnation: configuration.incarnation, capabilities: try await capabilities(),
             processes: NodeProcesses(agent: configuration.process, guests: guests, directory: engine.configuration.work), sentAt: time.now(),
@@ -164,6 +172,8 @@ package actor NodeAgent {
         watches[id] = watch
         switch seen.end {
         case .finished(let result):
+            // By the node, too: the manager's ledger may be lost, and the task is not to be resumed then.
+            untold[id] = End(epoch: task.epoch, result: result)
             try await journal.write(.taskFinished(task: id, epoch: task.epoch, node: configuration.node, result: result), at: now)
             log("\(id) has finished with \(result)")
         case .failed(let reason):
@@ -187,6 +197,25 @@ package actor NodeAgent {
                     }
                 return TaskObservation(task: id, epoch: watch.sensor.epoch, state: state, sample: watch.sample, checkpointing: nil)
             }
+    }
+
+    /// Beside the heartbeats, which a slow store must not hold up; what fails is tried again with the next one.
+    private func tellEnds() {
+        for (task, end) in untold where !end.isUnderWay {
+            untold[task]?.isUnderWay = true
+            begun += 1
+            let number = begun
+            works[number] = Task {
+                do throws(EngineError) {
+                    try await engine.recordEnd(of: task, epoch: end.epoch, result: end.result)
+                    untold[task] = nil
+                } catch {
+                    untold[task]?.isUnderWay = false
+                    log("\(task): the store is not told yet that it has finished: \(error)")
+                }
+                works[number] = nil
+            }
+        }
     }
 
     // MARK: Orders
@@ -234,7 +263,7 @@ package actor NodeAgent {
                 try await runner.carryOut(order, progress: { await self.progress(of: order.task) })
                 switch order.action {
                 case .start, .resume: carriedOut.insert(order.id)
-                case .checkpoint, .stop, .prune: break
+                case .checkpoint, .stop, .prune, .merge: break
                 }
             } catch { log("\(order.id): \(error)") }
             ended(order)

@@ -4,10 +4,11 @@ import Vocabulary
 
 /// The orders in force for a node, derived afresh from what is known whenever it asks: nothing is sent and forgotten.
 enum Orders {
-    static func inForce(for report: NodeReport, knowledge: Knowledge, prunes: [TaskID: [CheckpointID]]) -> [Order] {
+    static func inForce(for report: NodeReport, knowledge: Knowledge, prunes: [TaskID: [CheckpointID]], merges: [TaskID: Manager.Merging]) -> [Order]
+    {
         var orders: [Order] = []
         for task in knowledge.liveTasks where task.node == report.node {
-            if let order = order(for: task, prunes: prunes[task.id]) { orders.append(order) }
+            if let order = order(for: task, prunes: prunes[task.id], merging: merges[task.id]) { orders.append(order) }
         }
         for seen in report.tasks where mustStop(seen, on: report.node, knowledge) {
             orders.append(Order(id: OrderID("stop-\(seen.task)-e\(seen.epoch)"), task: seen.task, epoch: seen.epoch, action: .stop))
@@ -15,7 +16,7 @@ enum Orders {
         return orders
     }
 
-    private static func order(for task: TaskKnowledge, prunes: [CheckpointID]?) -> Order? {
+    private static func order(for task: TaskKnowledge, prunes: [CheckpointID]?, merging: Manager.Merging?) -> Order? {
         switch task.state {
         case .placed: return Order(id: OrderID("start-\(task.id)-e\(task.epoch)"), task: task.id, epoch: task.epoch, action: .start(task.submission))
         case .resuming(_, let from):
@@ -26,7 +27,11 @@ enum Orders {
                 return Order(id: underway.order, task: task.id, epoch: task.epoch, action: .checkpoint(underway.plan))
             }
             if let keep = prunes, let newest = keep.last {
-                return Order(id: OrderID("prune-\(task.id)-\(newest)"), task: task.id, epoch: task.epoch, action: .prune(keep: keep))
+                let drop = task.committed.map(\.id).filter { !keep.contains($0) && $0 < newest }
+                return Order(id: OrderID("prune-\(task.id)-\(newest)"), task: task.id, epoch: task.epoch, action: .prune(keep: keep, drop: drop))
+            }
+            if let merging, merging.epoch == task.epoch {
+                return Order(id: merging.id, task: task.id, epoch: task.epoch, action: .merge(merging.order))
             }
             return nil
         case .submitted, .interrupted, .finished, .givenUp, .cancelled: return nil

@@ -24,7 +24,8 @@ package struct OrderRunner: Sendable {
         case .resume(let submission, let from): try await resume(submission, from, order)
         case .checkpoint(let plan): try await checkpoint(order, plan, progress: progress)
         case .stop: try await stop(order)
-        case .prune(let keep): try await prune(order, keep)
+        case .prune(let keep, let drop): try await prune(order, keep, drop)
+        case .merge(let how): try await merge(order, how)
         }
     }
 
@@ -102,13 +103,24 @@ package struct OrderRunner: Sendable {
         }
     }
 
-    private func prune(_ order: Order, _ keep: [CheckpointID]) async throws(LedgerError) {
+    private func prune(_ order: Order, _ keep: [CheckpointID], _ drop: [CheckpointID]) async throws(LedgerError) {
         let outcome: Result<[CheckpointID], EngineError>
-        do throws(EngineError) { outcome = .success(try await engine.prune(order.task, epoch: order.epoch, keep: keep)) } catch {
+        do throws(EngineError) { outcome = .success(try await engine.prune(order.task, epoch: order.epoch, keep: keep, drop: drop)) } catch {
             outcome = .failure(error)
         }
         switch outcome {
         case .success(let gone): try await say(.checkpointsPruned(task: order.task, checkpoints: gone))
+        case .failure(let error): try await say(.orderFailed(order: order.id, node: node, task: order.task, reason: "\(error)"))
+        }
+    }
+
+    private func merge(_ order: Order, _ how: MergeOrder) async throws(LedgerError) {
+        let outcome: Result<MergeRecord, EngineError>
+        do throws(EngineError) { outcome = .success(try await engine.merge(order.task, epoch: order.epoch, order: how)) } catch {
+            outcome = .failure(error)
+        }
+        switch outcome {
+        case .success(let record): try await say(.layersMerged(record))
         case .failure(let error): try await say(.orderFailed(order: order.id, node: node, task: order.task, reason: "\(error)"))
         }
     }

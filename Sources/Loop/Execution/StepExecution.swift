@@ -28,7 +28,7 @@ package struct StepExecution: Sendable {
         _ step: PlanStep, of decision: Decision, findings: Findings, knowledge: Knowledge
     ) async -> Outcome {
         switch step {
-        case .start(let task, let node): return await place(task, on: node)
+        case .start(let task, let node): return await place(task, knowledge.tasks[task]?.submission, on: node)
         case .checkpoint(let task, let node, let epoch, let order):
             return happened(
                 .checkpointOrdered(
@@ -40,15 +40,16 @@ package struct StepExecution: Sendable {
         case .resume(let task, let node, let epoch): return await resume(task, on: node, after: epoch, knowledge)
         case .giveUp(let task, let reason): return happened(.taskGivenUp(task: task, reason: reason))
         // Sent with the orders and standing plans of the next heartbeat.
-        case .arm, .stop, .prune: return Outcome()
+        case .arm, .stop, .prune, .merge: return Outcome()
         }
     }
 
     private func happened(_ event: Event) -> Outcome { Outcome(events: [EventRecord(at: time.now(), source: .manager, event: event)]) }
 
-    private func place(_ task: TaskID, on node: NodeID) async -> Outcome {
+    private func place(_ task: TaskID, _ submission: TaskSubmission?, on node: NodeID) async -> Outcome {
         do throws(EngineError) {
-            return happened(.taskPlaced(task: task, epoch: .first, node: try await catalog.openFirst(of: task, for: node)))
+            let owner = try await catalog.openFirst(of: task, submission: submission, for: node)
+            return happened(.taskPlaced(task: task, epoch: .first, node: owner))
         } catch { return Outcome(trouble: "\(task) cannot be placed yet: \(error)") }
     }
 
@@ -77,10 +78,25 @@ package struct StepExecution: Sendable {
             for record in raised.committed where !known.committed.contains(where: { $0.id == record.id }) {
                 outcome.events.append(EventRecord(at: time.now(), source: .manager, event: .checkpointCommitted(record)))
             }
-            outcome.events += happened(.epochRaised(task: task, epoch: raised.epoch, node: raised.node, from: raised.from)).events
+            if raised.epoch > known.epoch {
+                outcome.events += happened(.epochRaised(task: task, epoch: raised.epoch, node: raised.node, from: raised.from)).events
+            }
+            // It had come to its end, and its node did not live to tell.
+            if let ended = raised.ended { outcome.events += happened(Self.event(of: ended)).events }
             return outcome
         } catch {
             return Outcome(trouble: "\(task) cannot be resumed yet: \(error)")
+        }
+    }
+}
+
+extension StepExecution {
+    /// A task's end that the store knows of, as an event.
+    package static func event(of end: EndRecord) -> Event {
+        switch end.outcome {
+        case .finished(let result): .taskFinished(task: end.task, epoch: end.epoch, node: end.node ?? NodeID("unknown"), result: result)
+        case .givenUp(let reason): .taskGivenUp(task: end.task, reason: reason)
+        case .cancelled(let by): .taskCancelled(task: end.task, by: by)
         }
     }
 }

@@ -12,6 +12,7 @@ package struct Knowledge: Hashable, Sendable {
     /// Every committed checkpoint and every resumption of any task, oldest first: what costs are learnt from.
     package private(set) var checkpoints: [CheckpointRecord] = []
     package private(set) var resumptions: [ResumeRecord] = []
+    package private(set) var merges: [MergeRecord] = []
 
     package init() {}
 
@@ -34,7 +35,7 @@ package struct Knowledge: Hashable, Sendable {
     private mutating func fold(_ record: EventRecord) {
         sequence = max(sequence, record.sequence)
         switch record.event {
-        case .managerStarted, .policyRejected, .orderFailed, .staleCommitRefused, .fenceFailed: break
+        case .managerStarted, .policyRejected, .orderFailed, .staleCommitRefused, .fenceFailed, .ledgerRebuilt: break
         case .policyLoaded(let policy, let version): policies[policy.name] = LoadedPolicy(policy: policy, version: version)
         case .storeHealthChanged(let health): store = health
 
@@ -43,7 +44,8 @@ package struct Knowledge: Hashable, Sendable {
         case .nodeProcessesChanged(let node, let processes): nodes[node]?.processes = processes
         case .nodeSuspected(let node, _, _): nodes[node]?.standing = .suspected
         case .nodeTrusted(let node): nodes[node]?.trusted(at: record.at)
-        case .nodeLost(let node, _, let silent): nodes[node]?.lost(at: record.at, silent: silent)
+        // One that was never heard here, when the ledger was made anew.
+        case .nodeLost(let node, _, let silent): nodes[node, default: NodeKnowledge(id: node)].lost(at: record.at, silent: silent)
         case .nodeFenced(let node, _, _): nodes[node]?.fencedAt = record.at
 
         case .taskSubmitted(let submission):
@@ -58,8 +60,11 @@ package struct Knowledge: Hashable, Sendable {
             .taskStarted(let task, _, _),
             .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _), .taskGivenUp(let task, _),
             .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _), .checkpointCaptured(let task, _, _, _, _),
-            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _):
+            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task):
             tasks[task]?.fold(record)
+        case .layersMerged(let merge):
+            if merge.layersAfter < merge.layersBefore { merges.append(merge) }
+            tasks[merge.task]?.fold(record)
         case .progressSeen(let sample): tasks[sample.task]?.fold(record)
         }
     }

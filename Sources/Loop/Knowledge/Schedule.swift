@@ -11,8 +11,10 @@ package struct Schedule: Hashable, Sendable {
     package var basis: Basis
     /// In Audit mode, when a checkpoint was last decided that nobody took.
     package var lastAuditedAt: Timestamp?
-    /// The newest of the checkpoints that pruning was last decided to keep.
+    /// The oldest of the checkpoints that pruning was last decided to keep.
     package var prunedTo: CheckpointID?
+    /// The newest checkpoint when merging was last decided.
+    package var mergedAfter: CheckpointID?
 
     package struct Basis: Hashable, Sendable {
         package var mode: CheckpointPolicy.Mode
@@ -31,7 +33,7 @@ package struct Schedule: Hashable, Sendable {
 
     package init(
         decision: DecisionID, decidedAt: Timestamp, node: NodeID, standing: StandingPlan, predicted: CheckpointCosts?, basis: Basis,
-        lastAuditedAt: Timestamp? = nil, prunedTo: CheckpointID? = nil
+        lastAuditedAt: Timestamp? = nil, prunedTo: CheckpointID? = nil, mergedAfter: CheckpointID? = nil
     ) {
         self.decision = decision
         self.decidedAt = decidedAt
@@ -41,5 +43,6 @@ package struct Schedule: Hashable, Sendable {
         self.basis = basis
         self.lastAuditedAt = lastAuditedAt
         self.prunedTo = prunedTo
+        self.mergedAfter = mergedAfter
     }
 }

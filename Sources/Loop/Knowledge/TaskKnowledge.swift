@@ -80,12 +80,20 @@ package struct TaskKnowledge: Hashable, Sendable {
     package private(set) var lastRefusal: Refusal?
     package private(set) var endedAt: Timestamp?
     package private(set) var highestProgress = 0.0
+    /// The store knows that it has ended.
+    package private(set) var isEndStored = false
+    /// When layers were last merged in this epoch, and how many there were afterwards; nil: not since it began.
+    package private(set) var lastMerge: Merge?
 
     package static let sampleLimit = 60
 
     package struct Capture: Hashable, Sendable {
         package var at: Timestamp
         package var progress: Double?
+    }
+    package struct Merge: Hashable, Sendable {
+        package var at: Timestamp
+        package var layers: Int
     }
     package struct CheckpointFailure: Hashable, Sendable {
         package var at: Timestamp
@@ -139,6 +147,14 @@ package struct TaskKnowledge: Hashable, Sendable {
         case .taskRefused(_, let epoch, let node, let reason) where epoch == self.epoch:
             lastRefusal = Refusal(at: record.at, node: node, reason: reason)
             state = .interrupted(node)
+        case .taskFound(_, let epoch, let node) where epoch == self.epoch:
+            switch state {
+            case .placed: begin(on: node, progress: 0, at: record.at)
+            case .resuming(_, let from): begin(on: node, progress: committed.last { $0.id == from }?.progress ?? 0, at: record.at)
+            default: return
+            }
+        case .layersMerged(let merge) where merge.epoch == epoch: lastMerge = Merge(at: record.at, layers: merge.layersAfter)
+        case .taskEndStored: isEndStored = true
         case .progressSeen(let sample) where sample.epoch == epoch:
             samples.append(sample)
             if samples.count > Self.sampleLimit { samples.removeFirst(samples.count - Self.sampleLimit) }
@@ -183,7 +199,7 @@ package struct TaskKnowledge: Hashable, Sendable {
 
     private func isAboutCheckpoints(_ event: Event) -> Bool {
         switch event {
-        case .checkpointCommitted, .checkpointsPruned: true
+        case .checkpointCommitted, .checkpointsPruned, .taskEndStored: true
         default: false
         }
     }
@@ -195,6 +211,7 @@ package struct TaskKnowledge: Hashable, Sendable {
         samples = []
         underway = nil
         lastCapture = nil
+        lastMerge = nil
     }
 
     /// An epoch that ends without the guest's own failure ended with its node's.

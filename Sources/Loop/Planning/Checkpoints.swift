@@ -35,7 +35,8 @@ extension Draft {
         ) { _ in [.arm(plan, node: node)] }
         return Schedule(
             decision: id, decidedAt: findings.at, node: node, standing: plan, predicted: terms.costs(order.codec), basis: basis,
-            lastAuditedAt: schedules[task.id]?.lastAuditedAt, prunedTo: schedules[task.id]?.prunedTo)
+            lastAuditedAt: schedules[task.id]?.lastAuditedAt, prunedTo: schedules[task.id]?.prunedTo,
+            mergedAfter: schedules[task.id]?.mergedAfter)
     }
 
     /// Within 15 % of each other.
@@ -98,8 +99,8 @@ extension Draft {
         let count = max(keep, young)
         guard terms.settings.mode == .enforce, task.committed.count > count else { return }
         let kept = task.committed.suffix(count).map(\.id)
-        guard nextSchedules[task.id]?.prunedTo != kept.last else { return }
-        nextSchedules[task.id]?.prunedTo = kept.last
+        guard nextSchedules[task.id]?.prunedTo != kept.first else { return }
+        nextSchedules[task.id]?.prunedTo = kept.first
         decide(
             .prune, task: task, node: node, policy: terms.policy?.version,
             "\(task.id): of \(task.committed.count) checkpoints the newest \(count) are kept, as the policy says."

@@ -11,14 +11,14 @@ extension Draft {
                 DecisionInput(name: "phi", value: finding.phi), DecisionInput(name: "silentSeconds", value: finding.silentSeconds.rawValue),
                 DecisionInput(name: "lostPhi", value: fleet.defaults.lostPhi),
             ]
-            guard let known = knowledge.nodes[finding.node] else { continue }
-            if known.standing != .lost {
+            let known = knowledge.nodes[finding.node]
+            if known?.standing != .lost {
                 decide(
                     .declareLost, node: finding.node, inputs: inputs,
                     "Node \(finding.node) has been silent for \(plain(finding.silentSeconds)) s; a live node would be with a probability of "
                         + "1 in 10^\(Int(finding.phi.rounded())): it is declared lost and fenced."
                 ) { _ in [.declareLost(node: finding.node), .fence(node: finding.node)] }
-            } else if !known.isFenced, hasTasks(finding.node) {
+            } else if known?.isFenced == false, hasTasks(finding.node) {
                 decide(
                     .declareLost, node: finding.node, inputs: inputs, "Node \(finding.node) is lost and not fenced yet: fence it, again if need be."
                 ) {

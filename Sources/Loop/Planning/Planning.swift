@@ -37,6 +37,7 @@ package enum Planning {
             case .finished, .givenUp, .cancelled: break
             }
             draft.prune(task)
+            draft.merge(task)
         }
         return Plan(decisions: draft.decisions, schedules: draft.nextSchedules)
     }

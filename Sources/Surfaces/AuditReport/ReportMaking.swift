@@ -96,6 +96,9 @@ extension Report {
             case .fenceFailed(let node, let reason): sentence = "Node \(node) could not be fenced: \(reason)."
             case .taskRefused(let task, _, let node, let reason): sentence = "Node \(node) could not take \(task): \(reason)."
             case .orderFailed(let order, let node, _, let reason): sentence = "Node \(node) could not carry out \(order): \(reason)."
+            case .ledgerRebuilt(_, let store, let tasks):
+                sentence =
+                    "The ledger was made anew from the store \(store), with \(Words.count(tasks, "task", "tasks")); what was before it is not known."
             case .staleCommitRefused(let task, let epoch, let checkpoint, let node):
                 sentence = "The stale node \(node) was refused the commit of \(checkpoint) of \(task) in epoch \(epoch)."
             case .checkpointFailed(let task, _, let checkpoint, _, _, let reason): sentence = "Checkpoint \(checkpoint) of \(task) failed: \(reason)."

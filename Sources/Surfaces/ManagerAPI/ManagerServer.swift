@@ -79,6 +79,22 @@ package struct ManagerServer: Sendable {
                 return Accepted(task: task, order: nil)
             }
         }
+        router.post("/v1/tasks/:task/prune") { request, context in
+            let task = TaskID(context.parameters.get("task") ?? "")
+            return try await Self.answer { () throws(CommandError) in
+                let query = request.uri.queryParameters
+                return try await commands.prune(
+                    task, keepLast: try Self.number(query["keepLast"].map(String.init), "keepLast") { Int($0) },
+                    keepFor: try Self.number(query["keepFor"].map(String.init), "keepFor") { Double($0) }.map { Seconds($0) },
+                    isDryRun: query["dryRun"] == "true", by: "operator")
+            }
+        }
+        router.post("/v1/tasks/:task/merge") { _, context in
+            let task = TaskID(context.parameters.get("task") ?? "")
+            return try await Self.answer { () throws(CommandError) in
+                Accepted(task: task, order: try await commands.merge(task, by: "operator"))
+            }
+        }
         router.get("/v1/health") { _, _ in
             try await Self.answer { () throws(CommandError) in await commands.health() }
         }
@@ -91,6 +107,14 @@ package struct ManagerServer: Sendable {
         let order: OrderID?
     }
     private struct Refused: Encodable { let errors: [String] }
+
+    private static func number<Value: Comparable & ExpressibleByIntegerLiteral>(
+        _ text: String?, _ name: String, _ read: (String) -> Value?
+    ) throws(CommandError) -> Value? {
+        guard let text else { return nil }
+        guard let value = read(text), value >= 0 else { throw .invalid(["\(name): \(text) is no number of 0 or more"]) }
+        return value
+    }
 
     private static func body(_ request: Request, limit: Int) async throws(CommandError) -> Data {
         do { return Data(buffer: try await request.body.collect(upTo: limit)) } catch {

@@ -7,7 +7,7 @@ import Vocabulary
 
 struct CheckpointCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "checkpoint", abstract: "Checkpoints.", subcommands: [List.self, Now.self, Restore.self])
+        commandName: "checkpoint", abstract: "Checkpoints.", subcommands: [List.self, Now.self, Restore.self, Prune.self, Merge.self, Verify.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List committed checkpoints, with what each cost.")

@@ -252,7 +252,12 @@ enum Telling {
         case .orderFailed(let order, let node, _, let reason): "\(node) could not carry out \(order): \(reason)"
         case .storeHealthChanged(let health): "the store is \(health.reachable ? "there" : "NOT there") \(health.detail)"
         case .policyRejected(let name, _): "policy file \(name) is not valid and was not taken"
-        case .managerStarted, .policyLoaded, .taskPlaced, .progressSeen, .checkpointOrdered, .checkpointStarted, .checkpointCaptured,
+        case .layersMerged(let merge) where merge.layersAfter < merge.layersBefore:
+            "\(merge.task): \(merge.layersBefore) layers merged into \(merge.layersAfter) in \(hundredths(merge.elapsedSeconds.rawValue)) s"
+        case .taskFound(let task, _, let node): "\(task): found running on \(node)"
+        case .ledgerRebuilt(_, let store, _): "the ledger was made anew from \(store)"
+        case .layersMerged, .taskEndStored, .managerStarted, .policyLoaded, .taskPlaced, .progressSeen, .checkpointOrdered, .checkpointStarted,
+            .checkpointCaptured,
             .checkpointsPruned, .nodeJoined, .nodeProcessesChanged:
             nil
         }

@@ -56,6 +56,7 @@ struct HypervisorConformance {
         print("\(kind) by \(way): stood still for \(taken.stopSeconds.rawValue) s of \(taken.elapsedSeconds.rawValue) s")
         // Which layer is in use can be found out anew.
         #expect(try await guest.hypervisor.definition(guest.name).contains(guest.layer(2)))
+        if kind != .qemu { #expect(try await !guest.hypervisor.definition(guest.name).contains(guest.layer(1))) }
         // It writes on, over what belongs to the captures: on its own layer.
         let expected = try guest.image.expectedResult(run: guest.run)
         try await guest.wait(for: "CAIRN RESULT \(expected)")

@@ -62,24 +62,53 @@ private final class FakeDeviceModel: @unchecked Sendable {
 
 @Suite("A device model's monitor")
 struct XenMonitorTests {
-    private static let disks = """
-        {"return": [{"device": "", "inserted": {"ro": false, "node-name": "xvda-raw", "drv": "raw", "file": "/b", "image": {"filename": "/b"}}, "type": "unknown"}, {"device": "cd"}, \
-        {"device": "", "inserted": {"node-name": "NODE", "drv": "qcow2", "file": "/l 1", "image": {"filename": "/l 1", \
-        "backing-image": {"filename": "/l 0", "format": "qcow2"}}}, "type": "unknown"}]}
+    /// What is told of a delta of three layers, `/d/0` to `/d/2`, with a merge's node in between; the names of the upper ones are descriptions.
+    private static func disks(_ top: String) -> [String] {
+        [
+            """
+            {"return": [{"device": "", "inserted": {"node-name": "xvda-raw", "drv": "raw", "file": "/b"}, "type": "unknown"}, {"device": "cd"}, \
+            {"device": "", "inserted": {"node-name": "\(top)", "drv": "qcow2", "file": "json:{\\"backing\\": …"}, "type": "unknown"}]}
+            """,
+            """
+            {"return": {"nodes": [{"id": 1, "type": "block-backend", "name": "\(top)"}, {"id": 2, "type": "block-driver", "name": "\(top)"}, \
+            {"id": 3, "type": "block-driver", "name": "#f2"}, {"id": 4, "type": "block-driver", "name": "#filter"}, \
+            {"id": 5, "type": "block-driver", "name": "#block7"}, {"id": 6, "type": "block-driver", "name": "#f1"}, \
+            {"id": 7, "type": "block-driver", "name": "#block9"}, {"id": 8, "type": "block-driver", "name": "#f0"}], \
+            "edges": [{"parent": 1, "child": 2, "name": "root", "perm": []}, {"parent": 2, "child": 3, "name": "file"}, \
+            {"parent": 2, "child": 4, "name": "backing"}, {"parent": 4, "child": 5, "name": "backing"}, {"parent": 5, "child": 6, "name": "file"}, \
+            {"parent": 5, "child": 7, "name": "backing"}, {"parent": 7, "child": 8, "name": "file"}]}}
+            """,
+            """
+            {"return": [{"node-name": "\(top)", "file": "json:{}"}, {"node-name": "#f2", "file": "/d/2"}, {"node-name": "#f1", "file": "/d/1"}, \
+            {"node-name": "#block7", "file": "/d/1"}, {"node-name": "#block9", "file": "/d/0"}, {"node-name": "#f0", "file": "/d/0"}]}
+            """,
+        ]
+    }
+    /// The same after everything was merged into `/d/0`.
+    private static let merged = [
+        disks("cairn-top")[0],
         """
+        {"return": {"nodes": [{"id": 2, "type": "block-driver", "name": "cairn-top"}, {"id": 3, "type": "block-driver", "name": "#f2"}, \
+        {"id": 7, "type": "block-driver", "name": "#block9"}, {"id": 8, "type": "block-driver", "name": "#f0"}], \
+        "edges": [{"parent": 2, "child": 3, "name": "file"}, {"parent": 2, "child": 7, "name": "backing"}, {"parent": 7, "child": 8, "name": "file"}]}}
+        """, disks("cairn-top")[2],
+    ]
 
-    @Test("finds the delta whatever lies on top of it, past events, and rotates it", arguments: ["xvdb-qcow2", "cairn-abc"])
+    @Test("finds the delta's layers whatever lies on top of it, past events, and rotates it", arguments: ["xvdb-qcow2", "cairn-abc"])
     func rotate(_ node: String) throws {
         let event = #"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESUME"}"#
-        let model = try FakeDeviceModel([event + "\r\n" + Self.disks.replacing("NODE", with: node), #"{"return": {}}"#])
+        var answers = Self.disks(node)
+        answers[0] = event + "\r\n" + answers[0]
+        let model = try FakeDeviceModel(answers + Self.disks(node) + [#"{"return": {}}"#])
         do {
             let monitor = try XenMonitor(socket: model.path, name: "x")
+            #expect(try monitor.layers().map(\.file) == ["/d/2", "/d/1", "/d/0"])
             let delta = try monitor.delta()
-            #expect(delta == XenMonitor.Node(name: node, file: "/l 1"))
+            #expect(delta == XenMonitor.Node(name: node, file: "/d/2"))
             try monitor.rotate(delta, onto: "/next \"layer\"")
         }
         let questions = model.end()
-        #expect(questions.count == 3)
+        #expect(questions.count == 8)
         struct Rotation: Decodable {
             var execute: String
             var arguments: [String: String]
@@ -91,17 +120,11 @@ struct XenMonitorTests {
         #expect(try #require(asked.arguments["snapshot-node-name"]).utf8.count <= 31)
     }
 
+    private static let (done, under) = (#"{"return": []}"#, #"{"return": [{"device": "cairn-merge"}]}"#)
+
     @Test("merges layers by their nodes, with a name that stays true where the layers are moved to, and waits for the end")
     func merge() throws {
-        let nodes = """
-            {"return": [{"node-name": "cairn-top", "drv": "qcow2", "file": "/d/2"}, {"node-name": "f", "drv": "file", "file": "/d/0"}, \
-            {"node-name": "#block7", "drv": "qcow2", "file": "/d/1"}, {"node-name": "#block9", "drv": "qcow2", "file": "/d/0"}]}
-            """
-        let model = try FakeDeviceModel([
-            nodes, Self.disks.replacing("NODE", with: "cairn-top"), #"{"return": {}}"#, #"{"return": [{"device": "cairn-merge"}]}"#,
-            #"{"return": []}"#,
-            Self.disks.replacing("NODE", with: "cairn-top"),
-        ])
+        let model = try FakeDeviceModel(Self.disks("cairn-top") + [#"{"return": {}}"#, Self.under, Self.done] + Self.merged)
         do {
             let monitor = try XenMonitor(socket: model.path, name: "x")
             try monitor.merge(from: "/d/1", into: "/d/0", limit: Seconds(60))
@@ -111,7 +134,7 @@ struct XenMonitorTests {
             var execute: String
             var arguments: [String: String]
         }
-        let asked = try JSONDecoder().decode(Merge.self, from: Data(questions[3].utf8))
+        let asked = try JSONDecoder().decode(Merge.self, from: Data(questions[4].utf8))
         #expect(asked.execute == "block-commit")
         #expect(
             asked.arguments == ["job-id": "cairn-merge", "device": "cairn-top", "top-node": "#block7", "base-node": "#block9", "backing-file": "0"])
@@ -119,27 +142,28 @@ struct XenMonitorTests {
 
     @Test("a merge that takes too long is cancelled, and told to be busy; one that left the chain as it was has failed")
     func mergeGivenUp() throws {
-        let nodes = #"{"return": [{"node-name": "t", "drv": "qcow2", "file": "/l 0"}, {"node-name": "b", "drv": "qcow2", "file": "/d/0"}]}"#
-        let disks = Self.disks.replacing("NODE", with: "cairn-top")
-        let (done, under) = (#"{"return": []}"#, #"{"return": [{"device": "cairn-merge"}]}"#)
-        let late = try FakeDeviceModel([nodes, disks, #"{"return": {}}"#, under, #"{"return": {}}"#, done])
+        let disks = Self.disks("cairn-top")
+        let late = try FakeDeviceModel(disks + [#"{"return": {}}"#, Self.under, #"{"return": {}}"#, Self.done])
         do {
             let monitor = try XenMonitor(socket: late.path, name: "x")
             do {
-                try monitor.merge(from: "/l 0", into: "/d/0", limit: Seconds(-1))
+                try monitor.merge(from: "/d/1", into: "/d/0", limit: Seconds(-1))
                 Issue.record("it came to its end")
             } catch { #expect(error.isRetryable) }
         }
         #expect(late.end().contains { $0.contains("block-job-cancel") })
-        let failing = try FakeDeviceModel([nodes, disks, #"{"return": {}}"#, done, disks])
+        let failing = try FakeDeviceModel(disks + [#"{"return": {}}"#, Self.done] + disks + disks + disks)
         do {
             let monitor = try XenMonitor(socket: failing.path, name: "x")
             #expect(throws: HypervisorError.failed(operation: "merge of layers", name: "x", code: 0, detail: "its device model gave it up")) {
-                try monitor.merge(from: "/l 0", into: "/d/0", limit: Seconds(60))
+                try monitor.merge(from: "/d/1", into: "/d/0", limit: Seconds(60))
             }
-            #expect(throws: HypervisorError.self) { try monitor.merge(from: "/other", into: "/d/0", limit: Seconds(60)) }
+            // Neither what is not there nor what is in use.
+            for top in ["/other", "/d/2"] {
+                #expect(throws: HypervisorError.self) { try monitor.merge(from: top, into: "/d/0", limit: Seconds(60)) }
+            }
         }
-        _ = failing.end()
+        #expect(failing.end().count { $0.contains("block-commit") } == 1)
     }
 
     @Test("counts what the guest wrote, over all disks")

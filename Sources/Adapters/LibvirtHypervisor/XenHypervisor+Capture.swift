@@ -51,7 +51,7 @@ extension XenHypervisor {
             let lock = try DomainLock(name, in: locks)
             let monitor = try monitor(of: name)
             try monitor.settle()
-            let chain = try monitor.chain()
+            let chain = try monitor.layers().map(\.file)
             _ = consume lock
             return chain
         }

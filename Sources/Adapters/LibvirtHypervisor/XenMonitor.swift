@@ -55,53 +55,60 @@ final class XenMonitor {
 
     /// What the guest's delta is written to now.
     func delta() throws(HypervisorError) -> Node {
-        let delta = try deltaDevice()
-        return Node(name: delta.node, file: delta.file)
-    }
-
-    /// Files of the delta, the one in use first.
-    func chain() throws(HypervisorError) -> [String] {
-        var image = try deltaDevice().image
-        var chain = [image.filename]
-        while let below = image.below?.image {
-            chain.append(below.filename)
-            image = below
-        }
-        return chain
-    }
-
-    private struct Image: Decodable {
-        var filename: String
-        var below: Box?
-        enum CodingKeys: String, CodingKey {
-            case filename
-            case below = "backing-image"
-        }
-        final class Box: Decodable {
-            let image: Image
-            init(from decoder: any Decoder) throws { image = try Image(from: decoder) }
-        }
-    }
-
-    private struct Inserted: Decodable {
-        var file: String
-        var node: String
-        var image: Image
-        enum CodingKeys: String, CodingKey {
-            case file, image
-            case node = "node-name"
-        }
-    }
-
-    private func deltaDevice() throws(HypervisorError) -> Inserted {
-        struct Device: Decodable { var inserted: Inserted? }
-        let devices = try ask("query-block", as: [Device].self)
-        // libxl names nodes after the disk, and we those that we put on top.
-        let found = devices.compactMap(\.inserted).filter { $0.node.hasPrefix("\(DomainXML.xenDeltaTarget)-") || $0.node.hasPrefix(Self.prefix) }
-        guard let delta = found.first else {
-            throw .failed(operation: "device model's monitor", name: name, code: 0, detail: "it has no disk \(DomainXML.xenDeltaTarget)")
-        }
+        guard let delta = try layers().first else { throw noDelta() }
         return delta
+    }
+
+    /// The delta's layers, the one in use first.
+    ///
+    /// By the graph of nodes, and their files by the nodes that open them: the name of a layer that was put on top of another is a description in
+    /// JSON of all that lies below, cut off where that grows long.
+    func layers() throws(HypervisorError) -> [Node] {
+        struct Device: Decodable {
+            struct Inserted: Decodable {
+                var node: String
+                enum CodingKeys: String, CodingKey { case node = "node-name" }
+            }
+            var inserted: Inserted?
+        }
+        struct Graph: Decodable {
+            struct Node: Decodable { var id: Int, name: String, type: String }
+            struct Edge: Decodable { var parent: Int, child: Int, name: String }
+            var nodes: [Node]
+            var edges: [Edge]
+        }
+        struct Opened: Decodable {
+            var file: String
+            var node: String
+            enum CodingKeys: String, CodingKey {
+                case file
+                case node = "node-name"
+            }
+        }
+        // libxl names nodes after the disk, and we those that we put on top.
+        let top = try ask("query-block", as: [Device].self).compactMap(\.inserted?.node).first {
+            $0.hasPrefix("\(DomainXML.xenDeltaTarget)-") || $0.hasPrefix(Self.prefix)
+        }
+        guard let top else { throw noDelta() }
+        let graph = try ask("x-debug-query-block-graph", as: Graph.self)
+        let opened = try ask("query-named-block-nodes", ["flat": true], as: [Opened].self)
+        let files = Dictionary(opened.map { ($0.node, $0.file) }, uniquingKeysWith: { first, _ in first })
+        let names = Dictionary(graph.nodes.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+        var layers: [Node] = []
+        var next = graph.nodes.first { $0.type == "block-driver" && $0.name == top }?.id
+        while let id = next, layers.count <= graph.nodes.count {
+            // A merge under way puts a node without a file of its own between layers.
+            if let opener = graph.edges.first(where: { $0.parent == id && $0.name == "file" }), let file = names[opener.child].flatMap({ files[$0] })
+            {
+                layers.append(Node(name: names[id] ?? "", file: file))
+            }
+            next = graph.edges.first { $0.parent == id && $0.name == "backing" }?.child
+        }
+        return layers
+    }
+
+    private func noDelta() -> HypervisorError {
+        .failed(operation: "device model's monitor", name: name, code: 0, detail: "it has no disk \(DomainXML.xenDeltaTarget)")
     }
 
     // MARK: Merging
@@ -127,29 +134,21 @@ final class XenMonitor {
                 case backing = "backing-file"
             }
         }
-        struct Named: Decodable {
-            var file: String
-            var drv: String
-            var node: String
-            enum CodingKeys: String, CodingKey {
-                case file, drv
-                case node = "node-name"
-            }
-        }
-        let nodes = try ask("query-named-block-nodes", as: [Named].self).filter { $0.drv == "qcow2" }
+        let layers = try layers()
         func node(_ file: String) throws(HypervisorError) -> String {
-            if let found = nodes.first(where: { $0.file == file }) { return found.node }
-            throw .failed(operation: "merge of layers", name: name, code: 0, detail: "\(file) is no layer of its disk")
+            if let found = layers.dropFirst().first(where: { $0.file == file }) { return found.name }
+            throw .failed(operation: "merge of layers", name: name, code: 0, detail: "\(file) is no layer below the one in use")
         }
+        guard let active = layers.first else { throw noDelta() }
         try ask(
             "block-commit",
             Arguments(
-                job: Self.job, device: try delta().name, top: try node(top), base: try node(base), backing: (base as NSString).lastPathComponent))
+                job: Self.job, device: active.name, top: try node(top), base: try node(base), backing: (base as NSString).lastPathComponent))
         guard try ended(within: limit) else {
             try cancel()
             throw .busy(name: name, detail: "merging its layers took longer than \(limit.rawValue) s and was given up")
         }
-        guard try !chain().contains(top) else {
+        guard try !self.layers().contains(where: { $0.file == top }) else {
             throw .failed(operation: "merge of layers", name: name, code: 0, detail: "its device model gave it up")
         }
     }

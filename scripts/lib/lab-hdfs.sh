@@ -191,6 +191,7 @@ hdfs_configure() {
     hdfs_conf "dn$k" "$rpc" \
       dfs.datanode.data.dir "file://$directory/data-dn$k" dfs.datanode.address "$address:$data" \
       dfs.datanode.http.address "$address:$http" dfs.datanode.ipc.address "$address:$ipc" dfs.datanode.hostname "$address" \
+      dfs.datanode.use.datanode.hostname true \
       dfs.heartbeat.interval 1 dfs.datanode.du.reserved 0 dfs.client.block.write.replace-datanode-on-failure.policy NEVER
   done
 }

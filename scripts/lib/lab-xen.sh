@@ -27,8 +27,10 @@ scripts/setup --xen.
   test                   everything that is to be shown on Xen, from nothing, in a
                          lab of its own (see docs/xen-lab.md). --out FILE writes
                          FILE.md and FILE.json if all passed; --only STEP,... does
-                         some of conformance, pauses, unions, use-case; --cairn and
-                         --bundle take programs that were built before
+                         some of conformance, pauses, unions, use-case; --results DIR
+                         keeps logs and figures there, beside those of steps that an
+                         earlier run did; --cairn and --bundle take programs that were
+                         built before
 
   --dir DIR              where the lab lives (default: /tmp/cairn-xen-UID)
   --hosts a|ab           which hosts (default: ab)
@@ -56,6 +58,7 @@ xen_main() {
   xen_out=
   xen_cairn=
   xen_only=
+  xen_results=
   xen_directory_given=no
   xen_runs=no
   local -a words=() program_words=()
@@ -67,6 +70,7 @@ xen_main() {
       --dom0) xen_dom0_memory=${2:-}; shift ;;
       --bundle) xen_bundle=${2:?--bundle takes a file}; shift ;;
       --cairn) xen_cairn=${2:?--cairn takes a file}; shift ;;
+      --results) xen_results=${2:?--results takes a directory}; shift ;;
       --only) xen_only=${2:?--only takes steps}; shift ;;
       --out) xen_out=${2:?--out takes a file name}; shift ;;
       -h | --help) xen_usage; exit 0 ;;
@@ -82,6 +86,7 @@ xen_main() {
   [[ $directory == /* ]] || directory=$PWD/$directory
   # A socket's path has a limit of 107 bytes.
   ((${#directory} <= 80)) || fail 2 "--dir is too long for sockets below it: 80 bytes at most"
+  [[ -z $xen_results || $xen_results == /* ]] || xen_results=$PWD/$xen_results
   case $command in
     up) xen_up ;;
     down) xen_down ;;

@@ -74,10 +74,11 @@ let house: [Room] = [
         embedded: ["Guest/init.sh", "Guest/union.sh", "Guest/initramfs-hook.sh", "Guest/initramfs-boot.sh", "Guest/hashchain.c"]),
     Room(
         name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside,
-        tests: ["WebHDFSStore", "Simulator", "Curl"]),
+        tests: ["WebHDFSStore", "FileServerStore", "Simulator", "Curl"]),
     Room(
         name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath", "CDataPath", "CZlib"],
         libraries: [.Crypto], kind: .outside),
+    Room(name: "FileServerStore", path: "Sources/Adapters/FileServerStore", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
     Room(name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB], kind: .outside, tests: []),
     Room(name: "NodeLink", path: "Sources/Adapters/NodeLink", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
     Room(name: "Fencing", path: "Sources/Adapters/Fencing", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: []),
@@ -97,7 +98,7 @@ let house: [Room] = [
         rooms: [
             "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
             "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
-            "WebHDFSStore", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren",
+            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren",
         ],
         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 

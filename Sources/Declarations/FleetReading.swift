@@ -14,7 +14,7 @@ struct FleetReading {
         guard let fields = spec.fields(["images", "nodes", "store", "defaults"]) else { return nil }
         let images = fields.required("images", "the absolute path of the directory of images")?.absolutePath()
         let nodes = fields.required("nodes", "for example [{name: a}]").flatMap(self.nodes)
-        let store = fields.required("store", "{directory: …} or {webhdfs: {namenodes: […], root: …, user: …}}").flatMap(self.store)
+        let store = fields.required("store", StoreReading.form).flatMap { StoreReading(reading: $0).location() }
         let defaults = fields["defaults"].map(self.defaults) ?? Fleet.Defaults()
         guard let images, let nodes, let store else { return nil }
         return Fleet(name: name, nodes: nodes, store: store, imagesDirectory: images, defaults: defaults)
@@ -72,68 +72,6 @@ struct FleetReading {
         guard let items = command.items("the program and its arguments, as a list") else { return nil }
         let words = items.compactMap { $0.text() }
         return words.count == items.count ? .command(words) : nil
-    }
-
-    // MARK: The store
-
-    private func store(_ reading: Reading) -> StoreLocation? {
-        let form = "{directory: …} or {webhdfs: {namenodes: […], root: …, user: …}}"
-        if reading.isScalar {
-            if let text = reading.text(form) {
-                reading.trouble("must be a mapping, and is \(shown(text))", text.hasPrefix("/") ? "did you mean {directory: \(shown(text))}?" : form)
-            }
-            return nil
-        }
-        guard let fields = reading.fields(["directory", "webhdfs"]) else { return nil }
-        switch (fields["directory"], fields["webhdfs"]) {
-        case (let directory?, nil): return directory.absolutePath().map(StoreLocation.directory)
-        case (nil, let cluster?): return webHDFS(cluster)
-        case (let directory?, let cluster?):
-            _ = (directory.absolutePath(), webHDFS(cluster))
-            reading.trouble("is a directory and an HDFS at once", "leave one of them out")
-            return nil
-        case (nil, nil):
-            if fields.meant.isEmpty { reading.trouble("has no place in it", "give directory or webhdfs") }
-            return nil
-        }
-    }
-
-    private func webHDFS(_ reading: Reading) -> StoreLocation? {
-        guard let fields = reading.fields(["namenodes", "root", "user"]) else { return nil }
-        let wanted = "addresses of NameNodes, for example ['http://namenode:9870']"
-        let items = fields.required("namenodes", wanted)?.items(wanted)
-        var names = UniqueNames()
-        let addresses = items?.compactMap { item in
-            let address = self.address(item)
-            if let address { names.use(address, at: item) }
-            return address
-        }
-        let root = fields.required("root", "the directory in HDFS, for example /cairn")?.absolutePath()
-        let user = fields.required("user", "the user that HDFS knows us as, for example cairn")?.text("the user that HDFS knows us as")
-        guard let addresses, let root, let user, addresses.count == items?.count else { return nil }
-        return .webHDFS(nameNodes: addresses, root: root, user: user)
-    }
-
-    private func address(_ reading: Reading) -> String? {
-        let wanted = "for example http://namenode:9870"
-        guard let text = reading.text(wanted) else { return nil }
-        if let match = text.wholeMatch(of: #/https?:\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})/#) {
-            if let port = Int(match.2), (1...65_535).contains(port) { return text }
-            reading.trouble("\(shown(text)) has a port that is not from 1 to 65535", wanted)
-            return nil
-        }
-        let advice =
-            if text.wholeMatch(of: #/[A-Za-z0-9.-]+:[0-9]{1,5}/#) != nil {
-                "did you mean http://\(shown(text))?"
-            } else if text.hasSuffix("/"), text.dropLast().wholeMatch(of: #/https?:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}/#) != nil {
-                "did you mean \(shown(String(text.dropLast())))?"
-            } else if text.hasPrefix("hdfs:") || text.hasPrefix("webhdfs:") {
-                "the NameNode's HTTP address, \(wanted)"
-            } else {
-                wanted
-            }
-        reading.trouble("\(shown(text)) is no address of a NameNode", advice)
-        return nil
     }
 
     // MARK: Defaults

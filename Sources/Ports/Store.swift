@@ -3,7 +3,7 @@ import Vocabulary
 /// A place for checkpoints: files by path, written whole or not at all.
 ///
 /// Paths are relative to the store's root, `/`-separated, of `[A-Za-z0-9._:-]` components. Every object fits in memory
-/// (the engine cuts large content into parts), so a failed upload is simply sent again. All stores pass one
+/// (the engine cuts large content into parts), so a failed upload can be sent again. All stores pass one
 /// conformance suite. docs/format.md says what is kept where.
 package protocol CheckpointStore: Sendable {
     var properties: StoreProperties { get }
@@ -46,15 +46,26 @@ package protocol CheckpointStore: Sendable {
 }
 
 package struct StoreProperties: Hashable, Sendable {
-    /// `directory`, `webhdfs`.
+    /// `directory`, `webhdfs`, `ftp`, `sftp`.
     package var kind: String
     /// For people: where it is, without credentials.
     package var location: String
     package var replicates: Bool
-    package init(kind: String, location: String, replicates: Bool) {
+    /// Readers of a path that is written again see one version or the other; if not, for a moment they may see nothing. Commits and what was created
+    /// exclusively are never written again, so nothing that counts depends on it.
+    package var replacesAtomically: Bool
+    /// What was acknowledged is on a disk. If not, it is as durable as the memory of the machines that hold it.
+    package var flushes: Bool
+    package var tellsFreeSpace: Bool
+    package init(
+        kind: String, location: String, replicates: Bool, replacesAtomically: Bool = true, flushes: Bool = true, tellsFreeSpace: Bool = true
+    ) {
         self.kind = kind
         self.location = location
         self.replicates = replicates
+        self.replacesAtomically = replacesAtomically
+        self.flushes = flushes
+        self.tellsFreeSpace = tellsFreeSpace
     }
 }
 

@@ -84,6 +84,103 @@ package enum FenceMethod: Hashable, Sendable, Codable {
 package enum StoreLocation: Hashable, Sendable, Codable {
     /// Absolute path of a directory that every node can reach (local, or a mount).
     case directory(String)
-    /// HDFS over WebHDFS: NameNode addresses (`http://host:port`), the directory in it, and the user.
-    case webHDFS(nameNodes: [String], root: String, user: String)
+    /// HDFS over WebHDFS.
+    case webHDFS(HDFSLocation)
+    /// A directory of an FTP server.
+    case ftp(FTPLocation)
+    /// A directory of an SSH server.
+    case sftp(SFTPLocation)
+}
+
+package struct HDFSLocation: Hashable, Sendable, Codable {
+    package enum Identity: Hashable, Sendable, Codable {
+        /// HDFS believes who we say that we are.
+        case simple(user: String)
+        /// SPNEGO, with the ticket of whoever runs this, or with a keytab; absolute.
+        case kerberos(keytab: String?)
+        /// File that holds a delegation token; absolute.
+        case token(String)
+    }
+    /// `http://host:port` or `https://host:port`.
+    package var nameNodes: [String]
+    /// Absolute, in HDFS.
+    package var root: String
+    package var identity: Identity
+    /// File with the certificates of the authorities that are trusted for https; nil: the machine's own.
+    package var authorities: String?
+    package init(nameNodes: [String], root: String, identity: Identity, authorities: String? = nil) {
+        self.nameNodes = nameNodes
+        self.root = root
+        self.identity = identity
+        self.authorities = authorities
+    }
+}
+
+package struct FTPLocation: Hashable, Sendable, Codable {
+    package enum Encryption: String, Hashable, Sendable, Codable, CaseIterable {
+        /// AUTH TLS on the ordinary port.
+        case explicit
+        /// TLS from the first byte on.
+        case implicit
+        /// None: the password and all data can be read and changed on the way.
+        case off
+        package var usualPort: Int { self == .implicit ? 990 : 21 }
+    }
+    package var host: String
+    package var port: Int
+    /// Absolute, on the server.
+    package var root: String
+    package var user: String
+    /// File on every node that holds the password; absolute.
+    package var passwordFile: String
+    package var encryption: Encryption
+    /// File with the certificates of the authorities that are trusted; nil: the machine's own.
+    package var authorities: String?
+    /// Whether what was written is read again and compared; nil: where nothing else protects it on its way.
+    package var readsBack: Bool?
+    package init(
+        host: String, port: Int? = nil, root: String, user: String, passwordFile: String, encryption: Encryption = .explicit,
+        authorities: String? = nil, readsBack: Bool? = nil
+    ) {
+        self.host = host
+        self.port = port ?? encryption.usualPort
+        self.root = root
+        self.user = user
+        self.passwordFile = passwordFile
+        self.encryption = encryption
+        self.authorities = authorities
+        self.readsBack = readsBack
+    }
+}
+
+package struct SFTPLocation: Hashable, Sendable, Codable {
+    /// How the server is known for the right one.
+    package enum HostKey: Hashable, Sendable, Codable {
+        /// A file as OpenSSH's `known_hosts`; absolute.
+        case knownHosts(String)
+        /// `SHA256:…`, as `ssh-keygen -l` shows it.
+        case fingerprint(String)
+    }
+    /// A file on every node that proves who we are; absolute.
+    package enum Secret: Hashable, Sendable, Codable {
+        case key(String)
+        case password(String)
+    }
+    package var host: String
+    package var port: Int
+    /// Absolute, on the server.
+    package var root: String
+    package var user: String
+    package var secret: Secret
+    package var hostKey: HostKey
+    package var readsBack: Bool?
+    package init(host: String, port: Int = 22, root: String, user: String, secret: Secret, hostKey: HostKey, readsBack: Bool? = nil) {
+        self.host = host
+        self.port = port
+        self.root = root
+        self.user = user
+        self.secret = secret
+        self.hostKey = hostKey
+        self.readsBack = readsBack
+    }
 }

@@ -1,8 +1,10 @@
 import Autonomics
 import CheckpointEngine
+import Curl
 import DirectoryStore
 import DiskImages
 import Fencing
+import FileServerStore
 import Foundation
 import LibvirtHypervisor
 import Ports
@@ -16,8 +18,48 @@ enum Composition {
         do throws(StoreError) {
             switch location {
             case .directory(let path): return try DirectoryStore(root: path, random: SystemRandom())
-            case .webHDFS(let nameNodes, let root, let user):
-                return try WebHDFSStore(nameNodes: nameNodes, root: root, user: user, random: SystemRandom())
+            case .webHDFS(let place):
+                let identity: WebHDFS.Identity
+                switch place.identity {
+                case .simple(let user): identity = .user(user)
+                case .token(let file): identity = .token(file: file)
+                case .kerberos(let keytab):
+                    identity = .kerberos
+                    if let keytab {
+                        do throws(SecretFile.Problem) { try SecretFile.check(keytab) } catch {
+                            throw .denied(path: keytab, detail: error.description)
+                        }
+                        // GSS-API gets tickets by it whenever it has none, and keeps them in this process alone.
+                        setenv("KRB5_CLIENT_KTNAME", "FILE:" + keytab, 1)
+                        setenv("KRB5CCNAME", "MEMORY:cairn", 1)
+                    }
+                }
+                return try WebHDFSStore(
+                    nameNodes: place.nameNodes, root: place.root, identity: identity, authorities: place.authorities, random: SystemRandom())
+            case .ftp(let place):
+                let encryption: FileServer.Encryption =
+                    switch place.encryption {
+                    case .off: .none
+                    case .explicit: .explicit
+                    case .implicit: .implicit
+                    }
+                let server = FileServer(
+                    kind: .ftp(encryption, authorities: place.authorities), host: place.host, port: place.port, user: place.user,
+                    secret: .password(place.passwordFile))
+                return try FileServerStore(server: server, root: place.root, readsBack: place.readsBack, random: SystemRandom())
+            case .sftp(let place):
+                let hostKey: FileServer.HostKey =
+                    switch place.hostKey {
+                    case .knownHosts(let file): .knownHosts(file)
+                    case .fingerprint(let text): .fingerprint(text)
+                    }
+                let secret: FileServer.Secret =
+                    switch place.secret {
+                    case .key(let file): .key(file)
+                    case .password(let file): .password(file)
+                    }
+                let server = FileServer(kind: .sftp(hostKey), host: place.host, port: place.port, user: place.user, secret: secret)
+                return try FileServerStore(server: server, root: place.root, readsBack: place.readsBack, random: SystemRandom())
             }
         } catch { throw Failure.cannotTry("\(error)") }
     }

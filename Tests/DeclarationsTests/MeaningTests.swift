@@ -95,9 +95,38 @@ struct MeaningTests {
                 .init(id: NodeID("rack1-a"), hypervisor: "xen:///system", fence: power, guest: .pvh),
                 .init(id: NodeID("rack1-b"), hypervisor: "qemu+unix:///system", fence: power), .init(id: NodeID("spare")),
             ],
-            store: .webHDFS(nameNodes: ["http://127.0.0.1:41234", "https://namenode.example.org:9871"], root: "/cairn", user: "cairn"),
+            store: .webHDFS(
+                HDFSLocation(
+                    nameNodes: ["http://127.0.0.1:41234", "https://namenode.example.org:9871"], root: "/cairn", identity: .simple(user: "cairn"))),
             imagesDirectory: "/var/lib/cairn/images", defaults: .init(suspectPhi: 2.5, lostPhi: 10))
         #expect(fleet == expected)
+    }
+
+    @Test("fleets on file servers, with what is usual where nothing is said")
+    func fileServers() throws {
+        guard case .fleet(let ftp, _) = try good("fleet-ftp") else { throw GoldenTests.Missing() }
+        #expect(
+            ftp.store
+                == .ftp(
+                    FTPLocation(
+                        host: "backup.example.org", port: 21, root: "/cairn", user: "cairn", passwordFile: "/etc/cairn/ftp.password",
+                        encryption: .explicit, authorities: "/etc/cairn/ca.pem")))
+        guard case .fleet(let sftp, _) = try good("fleet-sftp") else { throw GoldenTests.Missing() }
+        #expect(
+            sftp.store
+                == .sftp(
+                    SFTPLocation(
+                        host: "fd00::1", port: 2222, root: "/srv/cairn", user: "cairn", secret: .key("/etc/cairn/id_ed25519"),
+                        hostKey: .fingerprint("SHA256:Nr9XM4a57GAA9XAGT6OGUG876zhcdHSZo1gVl2sQH8A"), readsBack: true)))
+    }
+
+    @Test("a fleet in a secured HDFS")
+    func kerberos() throws {
+        guard case .fleet(let fleet, _) = try good("fleet-hdfs-kerberos") else { throw GoldenTests.Missing() }
+        let expected = HDFSLocation(
+            nameNodes: ["https://nn1.example.org:9871", "https://nn2.example.org:9871"], root: "/cairn",
+            identity: .kerberos(keytab: "/etc/cairn/cairn.keytab"), authorities: "/etc/cairn/ca.pem")
+        #expect(fleet.store == .webHDFS(expected))
     }
 
     @Test("the demo's fleet")

@@ -158,6 +158,43 @@ struct HDFSTests {
         }
     }
 
+    @Test("a NameNode in safe mode is waited for, and of several the one that answers is found")
+    func safeMode() async throws {
+        try await alone {
+            // The first address is one that nobody listens at.
+            let store = try Lab.store(["http://127.0.0.1:1", nameNode], root: root)
+            try await store.makeDirectory("open")
+            #expect(try await store.commit([1], as: "open/before", replication: 2))
+            try Lab.run("admin", "--", "-safemode", "enter")
+            do {
+                #expect(await !store.health().reachable)
+                let impatient = try Lab.store(root: root, patience: .milliseconds(500))
+                guard
+                    case .unavailable(path: "d/x", let detail) = await thrown({ () throws(StoreError) in
+                        try await impatient.write([1], to: "d/x", replication: 2)
+                    })
+                else {
+                    Issue.record("it takes what it cannot keep")
+                    throw Lab.Failure(detail: "safe mode")
+                }
+                #expect(detail.contains("SafeMode"))
+                #expect(try await store.read("open/before") == [1])
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        let isCommitted = try await store.commit([2], as: "open/after", replication: 2)
+                        #expect(isCommitted)
+                    }
+                    group.addTask { try Lab.run("admin", "--", "-safemode", "leave") }
+                    try await group.waitForAll()
+                }
+            } catch {
+                try Lab.run("admin", "--", "-safemode", "leave")
+                throw error
+            }
+            #expect(try await store.list("open").map(\.name) == ["after", "before"])
+        }
+    }
+
     @Test("a writer that is killed in the middle leaves nothing at the path")
     func killedWriter() async throws {
         try await alone {

@@ -15,7 +15,8 @@ enum Lab {
     /// A store at a root of its own.
     static func store(_ nameNodes: [String]? = nil, root: String, patience: Duration = .seconds(60)) throws -> WebHDFSStore {
         let addresses = try nameNodes ?? [#require(nameNode)]
-        return try WebHDFSStore(nameNodes: addresses, root: root, user: "cairn", random: Seeded(UInt64.random(in: .min ... .max)), patience: patience)
+        return try WebHDFSStore(
+            nameNodes: addresses, root: root, identity: .user("cairn"), random: Seeded(UInt64.random(in: .min ... .max)), patience: patience)
     }
 
     static func freshRoot() -> String { "/tests/" + UUID().uuidString }
@@ -59,18 +60,21 @@ enum Lab {
     struct Failure: Error { let detail: String }
 
     /// `scripts/lab hdfs WORD...` on this lab.
-    static func run(_ words: String...) throws {
+    static func run(_ words: String...) throws { try run(lab: "hdfs", directory: directory, words) }
+
+    /// `scripts/lab LAB WORD...` on the lab in a directory.
+    static func run(lab: String, directory: String, _ words: [String]) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: script)
         // Options go before what is for another program.
         let own = Array(words.prefix { $0 != "--" })
-        process.arguments = ["hdfs"] + own + ["--dir", directory] + words.dropFirst(own.count)
+        process.arguments = [lab] + own + ["--dir", directory] + words.dropFirst(own.count)
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
         let status = process.terminationStatus
-        guard status == 0 else { throw Failure(detail: "scripts/lab hdfs \(words.joined(separator: " ")) ended with \(status)") }
+        guard status == 0 else { throw Failure(detail: "scripts/lab \(lab) \(words.joined(separator: " ")) ended with \(status)") }
     }
 
     /// HTTP ports of the DataNodes, as they are configured: the first is that of DataNode 1.

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -7,50 +6,18 @@ import Synchronization
 
 /// A web server on loopback that does what a test tells it, breaking off included. A thread a connection, one request each.
 final class LoopbackServer: Sendable {
-    let port: Int
+    var port: Int { listener.port }
     var address: String { "http://127.0.0.1:\(port)" }
-    private let listener: Int32
-    private let isStopped = Mutex(false)
+    private let listener: LoopbackListener
 
     init(_ handle: @escaping @Sendable (Exchange) -> Void) throws {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &name) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(listener, address, length) == 0 && listen(listener, 64) == 0 && getsockname(listener, address, &length) == 0
-            }
-        }
-        guard isBound else { throw POSIXError(.EADDRINUSE) }
-        self.listener = listener
-        port = Int(UInt16(bigEndian: name.sin_port))
-        Thread.detachNewThread {
-            while true {
-                let connection = accept(listener, nil, nil)
-                guard connection >= 0 else {
-                    // Here and nowhere else: its number is another's from then on.
-                    close(listener)
-                    return
-                }
-                Thread.detachNewThread {
-                    if let exchange = Exchange(connection) { handle(exchange) }
-                    close(connection)
-                }
-            }
+        listener = try LoopbackListener { connection in
+            if let exchange = Exchange(connection) { handle(exchange) }
         }
     }
 
     /// From here on nothing listens.
-    func stop() {
-        let isFirst = isStopped.withLock { isStopped in
-            defer { isStopped = true }
-            return !isStopped
-        }
-        if isFirst { shutdown(listener, Int32(SHUT_RDWR)) }
-    }
-    deinit { stop() }
+    func stop() { listener.stop() }
 }
 
 /// One request, and the connection that it came by.

@@ -153,7 +153,7 @@ struct LyingStoreTests {
             (.refuse(403, "NSQuotaExceededException", "Names"), .full(path: "d/x", detail: "NSQuotaExceededException: Names")),
             (.refuse(403, "DSQuotaExceededException", "Space"), .full(path: "d/x", detail: "DSQuotaExceededException: Space")),
             (.refuse(400, "IllegalArgumentException", "Invalid value"), .failed(path: "d/x", detail: "IllegalArgumentException: Invalid value")),
-            (.status(401), .denied(path: "d/x", detail: "status 401: the servers want a proof of identity that this program does not give")),
+            (.status(401), .denied(path: "d/x", detail: "status 401: the servers want a proof of identity: authentication: kerberos, or token")),
         ])
     func refusing(fault: FakeHDFS.Fault, expected: StoreError) async throws {
         let fake = try FakeHDFS { operation, _ in operation == "CREATE2" ? fault : nil }
@@ -239,13 +239,13 @@ struct LyingStoreTests {
             (["http://h:1"], "/a:b", "u"), (["http://h:1"], "/c", ""),
         ])
     func addresses(nameNodes: [String], root: String, user: String) {
-        #expect(throws: StoreError.self) { try WebHDFSStore(nameNodes: nameNodes, root: root, user: user, random: Seeded(1)) }
+        #expect(throws: StoreError.self) { try WebHDFSStore(nameNodes: nameNodes, root: root, identity: .user(user), random: Seeded(1)) }
     }
 
     @Test("takes addresses as people write them")
     func kindAddresses() throws {
-        let store = try WebHDFSStore(nameNodes: ["nn1:9870", "https://nn2:9871/"], root: "/c//d/", user: "u", random: Seeded(1))
+        let store = try WebHDFSStore(nameNodes: ["nn1:9870", "https://nn2:9871/"], root: "/c//d/", identity: .user("u"), random: Seeded(1))
         #expect(store.hdfs.nameNodes == ["http://nn1:9870", "https://nn2:9871"])
-        #expect(store.properties == StoreProperties(kind: "webhdfs", location: "webhdfs://nn1:9870,nn2:9871/c/d", replicates: true))
+        #expect(store.properties == StoreProperties(kind: "webhdfs", location: "webhdfs://nn1:9870,nn2:9871/c/d", replicates: true, flushes: false))
     }
 }

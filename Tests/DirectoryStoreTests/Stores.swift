@@ -34,8 +34,22 @@ private struct WallClock: TimeSource {
 /// The stores that must behave alike.
 enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case directory, memory, webHDFS
-    /// HDFS only where there is one.
-    static let present = allCases.filter { $0 != .webHDFS || Lab.isThere }
+    /// With Kerberos and TLS.
+    case secureHDFS
+    /// Plain, AUTH TLS, TLS from the first byte.
+    case ftp, ftpTLS, ftps
+    case sftp
+    /// Servers only where there are some.
+    static let present = allCases.filter(\.isPresent)
+    private var isPresent: Bool {
+        switch self {
+        case .directory, .memory: true
+        case .webHDFS: Lab.isThere
+        case .secureHDFS: SecureLab.isThere
+        case .ftp, .ftpTLS, .ftps: FTPLab.isThere
+        case .sftp: SFTPLab.isThere
+        }
+    }
     var testDescription: String { rawValue }
 
     /// Runs `body` with an empty store, which is removed afterwards.
@@ -54,6 +68,14 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
                 try await body(try Lab.store(root: root))
                 try await Lab.store(root: "/tests").remove(String(root.dropFirst("/tests/".count)))
             }
+        case .secureHDFS:
+            let name = UUID().uuidString
+            try await body(try SecureLab.store(root: "/tests/" + name))
+            try await SecureLab.store(root: "/tests").remove(name)
+        case .ftp: try await FTPLab.withStore(.none, body)
+        case .ftpTLS: try await FTPLab.withStore(.explicit, body)
+        case .ftps: try await FTPLab.withStore(.implicit, body)
+        case .sftp: try await SFTPLab.withStore(body)
         }
     }
 }

@@ -11,12 +11,14 @@ hdfs_main() {
   port_base=19870
   address=127.0.0.1
   hdfs_runs=no
+  hdfs_is_secure=no
   local -a words=() program_words=()
   while (($#)); do
     case $1 in
       --dir) directory=${2:?--dir takes a directory}; shift ;;
       --datanodes) datanodes=${2:-}; shift ;;
       --port-base) port_base=${2:-}; shift ;;
+      --secure) hdfs_is_secure=yes ;;
       --address) address=${2:-}; shift ;;
       --) shift; program_words=("$@"); break ;;
       -*) usage >&2; fail 2 "unknown option: $1" ;;
@@ -28,6 +30,7 @@ hdfs_main() {
   whole_number "$port_base" || fail 2 "--port-base is a number"
   [[ $address =~ ^127(\.[0-9]{1,3}){3}$ ]] || fail 2 "--address is one of loopback's, 127.x.x.x"
   [[ $directory == /* ]] || directory=$PWD/$directory
+  [[ ! -d $directory/secure ]] || hdfs_is_secure=yes
   case $command in
     up) hdfs_up ;;
     down) hdfs_down ;;
@@ -82,6 +85,7 @@ hdfs_up() {
   [[ -n $(trap -p EXIT) ]] || trap '[[ $hdfs_came_up == yes ]] || hdfs_down' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
+  [[ $hdfs_is_secure == no ]] || secure_make
   hdfs_configure
   if ! (hdfs_java_run nn org.apache.hadoop.hdfs.server.namenode.NameNode -format -nonInteractive) >"$directory/format.log" 2>&1; then
     tail -n 20 "$directory/format.log" >&2
@@ -94,7 +98,11 @@ hdfs_up() {
     tail -n 15 "$directory"/*.log >&2
     fail 1 "HDFS did not come up within 90 s"
   fi
-  printf 'export CAIRN_HDFS=http://%s:%s\nexport CAIRN_HDFS_DIR=%s\n' "$address" "$(<"$directory/port")" "$directory" >"$directory/env.new"
+  if [[ $hdfs_is_secure == yes ]]; then
+    secure_environment >"$directory/env.new"
+  else
+    printf 'export CAIRN_HDFS=http://%s:%s\nexport CAIRN_HDFS_DIR=%s\n' "$address" "$(<"$directory/port")" "$directory" >"$directory/env.new"
+  fi
   mv "$directory/env.new" "$directory/env"
   hdfs_came_up=yes
   [[ $hdfs_runs == yes ]] || trap - INT TERM HUP
@@ -104,7 +112,7 @@ hdfs_up() {
 hdfs_down() {
   [[ -d $directory ]] || return 0
   local record
-  for record in "$directory"/dn*.pid "$directory"/nn.pid; do
+  for record in "$directory"/dn*.pid "$directory"/nn.pid "$directory"/kdc.pid; do
     [[ ! -f $record ]] || end_process "$record" 0 || say "could not end the process of $record"
   done
   rm -rf "$directory"
@@ -160,6 +168,11 @@ hdfs_java_run() {
   if "$java" --add-opens java.base/java.lang=ALL-UNNAMED -version >/dev/null 2>&1; then
     for package in java.lang java.net java.util java.nio sun.nio.ch; do opens+=(--add-opens "java.base/$package=ALL-UNNAMED"); done
   fi
+  if [[ $hdfs_is_secure == yes ]]; then
+    local -a secure=()
+    mapfile -t secure < <(secure_java_options)
+    opens+=("${secure[@]}")
+  fi
   exec setsid "$java" -Xmx256m -XX:-UsePerfData -Djava.io.tmpdir="$directory/tmp" "${opens[@]}" -cp "$directory/conf-$name:$(hdfs_class_path)" "$@"
 }
 
@@ -171,13 +184,15 @@ hdfs_free_port() {
 }
 
 hdfs_configure() {
+  local web=http
+  [[ $hdfs_is_secure == no ]] || web=https
   local port rpc k http data ipc
   port=$(hdfs_free_port "$port_base")
   rpc=$(hdfs_free_port $((port + 1)))
   printf '%s' "$port" >"$directory/port"
   printf '%s' "$address" >"$directory/address"
   hdfs_conf nn "$rpc" \
-    dfs.namenode.name.dir "file://$directory/data-nn" dfs.namenode.http-address "$address:$port" \
+    dfs.namenode.name.dir "file://$directory/data-nn" "dfs.namenode.$web-address" "$address:$port" \
     dfs.namenode.rpc-bind-host "$address" dfs.namenode.datanode.registration.ip-hostname-check false \
     dfs.namenode.heartbeat.recheck-interval 2000 dfs.heartbeat.interval 1 dfs.namenode.safemode.extension 0 \
     dfs.namenode.replication.interval 1 dfs.namenode.fs-limits.min-block-size 1024 dfs.replication 3 \
@@ -190,7 +205,7 @@ hdfs_configure() {
     next=$((ipc + 1))
     hdfs_conf "dn$k" "$rpc" \
       dfs.datanode.data.dir "file://$directory/data-dn$k" dfs.datanode.address "$address:$data" \
-      dfs.datanode.http.address "$address:$http" dfs.datanode.ipc.address "$address:$ipc" dfs.datanode.hostname "$address" \
+      "dfs.datanode.$web.address" "$address:$http" dfs.datanode.ipc.address "$address:$ipc" dfs.datanode.hostname "$address" \
       dfs.datanode.use.datanode.hostname true \
       dfs.heartbeat.interval 1 dfs.datanode.du.reserved 0 dfs.client.block.write.replace-datanode-on-failure.policy NEVER
   done
@@ -205,18 +220,21 @@ hdfs_conf() {
     echo '<configuration>'
     hdfs_property fs.defaultFS "hdfs://$address:$rpc"
     hdfs_property hadoop.tmp.dir "$directory/tmp"
+    [[ $hdfs_is_secure == no ]] || secure_core_properties
     echo '</configuration>'
   } >"$folder/core-site.xml"
   {
     echo '<configuration>'
     hdfs_property dfs.webhdfs.enabled true
     hdfs_property dfs.client.use.datanode.hostname true
+    [[ $hdfs_is_secure == no ]] || secure_hdfs_properties
     while (($#)); do
       hdfs_property "$1" "$2"
       shift 2
     done
     echo '</configuration>'
   } >"$folder/hdfs-site.xml"
+  [[ $hdfs_is_secure == no ]] || secure_tls "$folder"
   cat >"$folder/log4j.properties" <<'END'
 log4j.rootLogger=INFO,console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
@@ -231,10 +249,15 @@ hdfs_property() { printf '<property><name>%s</name><value>%s</value></property>\
 # hdfs_is_ready N - at least N live DataNodes, and not in safe mode.
 hdfs_is_ready() {
   local jmx live
+  local -a ask=(curl -sf --noproxy '*')
   jmx=http://$(<"$directory/address"):$(<"$directory/port")/jmx
-  live=$(curl -sf --noproxy '*' "$jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" | sed -nE 's/.*"NumLiveDataNodes" : ([0-9]+).*/\1/p')
+  if [[ $hdfs_is_secure == yes ]]; then
+    jmx=https://localhost:$(<"$directory/port")/jmx
+    ask+=(--cacert "$directory/secure/ca.pem")
+  fi
+  live=$("${ask[@]}" "$jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" | sed -nE 's/.*"NumLiveDataNodes" : ([0-9]+).*/\1/p')
   [[ -n $live ]] && ((live >= $1)) || return 1
-  curl -sf --noproxy '*' "$jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo" | grep -q '"Safemode" : ""'
+  "${ask[@]}" "$jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo" | grep -q '"Safemode" : ""'
 }
 
 # hdfs_wait SECONDS COMMAND... - until it succeeds, or a server has ended.

@@ -7,13 +7,14 @@ import Vocabulary
 /// The REST protocol: requests to the NameNode in charge, redirections to DataNodes, and patience with both.
 ///
 /// Source: WebHDFS REST API (hadoop.apache.org), and Hadoop 2.7.3 where it differs.
-struct WebHDFS: Sendable {
+package struct WebHDFS: Sendable {
     /// `http://host:port`, without a slash behind.
     let nameNodes: [String]
-    let user: String
+    let identity: Identity
     /// No new attempt begins later than this after the first.
     let patience: Duration
-    let client = HTTPClient(connectSeconds: 5)
+    /// For NameNodes, where we prove who we are, and for DataNodes, to whom the NameNode's redirection proves it.
+    private let client, dataNodeClient: HTTPClient
     let random: any RandomSource
     private let inCharge = Preferred()
 
@@ -22,9 +23,21 @@ struct WebHDFS: Sendable {
         let index = Mutex(0)
     }
 
-    init(nameNodes: [String], user: String, patience: Duration, random: any RandomSource) {
+    /// Who we say that we are.
+    package enum Identity: Hashable, Sendable {
+        /// HDFS believes it.
+        case user(String)
+        /// By SPNEGO, with the ticket or the client keytab that GSS-API finds.
+        case kerberos
+        /// By a delegation token, from a file that is read whenever it is needed, so that it can be renewed.
+        case token(file: String)
+    }
+
+    init(nameNodes: [String], identity: Identity, authorities: String?, patience: Duration, random: any RandomSource) {
         self.nameNodes = nameNodes
-        self.user = user
+        self.identity = identity
+        client = HTTPClient(connectSeconds: 5, authorities: authorities, negotiates: identity == .kerberos)
+        dataNodeClient = HTTPClient(connectSeconds: 5, authorities: authorities)
         self.patience = patience
         self.random = random
     }
@@ -77,15 +90,27 @@ struct WebHDFS: Sendable {
     /// Asks the NameNodes in turn, beginning with who answered last, until one in charge answers.
     /// - Returns: an answer below 400.
     func ask(_ operation: Operation, timeoutSeconds: Int = metadataSeconds) async throws(Trouble) -> HTTPResponse {
-        try await each { nameNode throws(Trouble) in
+        let proof = try proof()
+        return try await each { nameNode throws(Trouble) in
             var query = "op=" + operation.name
-            for (key, value) in operation.parameters + [("user.name", user)] { query += "&" + key + "=" + Self.encoded(value) }
+            for (key, value) in operation.parameters + proof { query += "&" + key + "=" + Self.encoded(value) }
             let url = nameNode + "/webhdfs/v1" + Self.encoded(operation.file) + "?" + query
             // A body, though empty: some proxies want a PUT's length.
             let body: [UInt8]? = operation.method == "PUT" || operation.method == "POST" ? [] : nil
             let answer = try await send(
                 HTTPRequest(operation.method, url, headers: ["Content-Type: application/octet-stream"], body: body, timeoutSeconds: timeoutSeconds))
             return try checked(answer, operation.path)
+        }
+    }
+
+    private func proof() throws(Trouble) -> [(String, String)] {
+        switch identity {
+        case .user(let user): return [("user.name", user)]
+        case .kerberos: return []
+        case .token(let file):
+            do throws(SecretFile.Problem) { return [("delegation", try SecretFile.line(file))] } catch {
+                throw .final(.denied(path: file, detail: error.description))
+            }
         }
     }
 
@@ -127,7 +152,7 @@ struct WebHDFS: Sendable {
     }
 
     private func send(_ request: HTTPRequest, isDataNode: Bool = false) async throws(Trouble) -> HTTPResponse {
-        do throws(HTTPError) { return try await client.send(request) } catch {
+        do throws(HTTPError) { return try await (isDataNode ? dataNodeClient : client).send(request) } catch {
             // Never the whole address: its query may hold a user or a token.
             let authority = Self.authority(of: request.url)
             let dataNode = isDataNode ? authority : nil
@@ -136,6 +161,7 @@ struct WebHDFS: Sendable {
             case .broken(_, let detail, let received): throw .passing("\(authority): \(detail)", dataNode: dataNode, received: received)
             case .tooLong(_, let limit): throw .passing("\(authority): more than \(limit) bytes", dataNode: dataNode)
             case .unusable(_, let detail): throw .final(.failed(path: authority, detail: detail))
+            case .untrusted(_, let detail): throw .final(.denied(path: authority, detail: detail))
             }
         }
     }
@@ -145,7 +171,14 @@ struct WebHDFS: Sendable {
         if let refusal = RemoteException(answer) { throw refusal.trouble(path, status: answer.status) }
         let detail = "status \(answer.status)"
         switch answer.status {
-        case 401, 407: throw .final(.denied(path: path, detail: "\(detail): the servers want a proof of identity that this program does not give"))
+        case 401, 407:
+            let advice =
+                switch identity {
+                case .user: "the servers want a proof of identity: authentication: kerberos, or token"
+                case .kerberos: "the servers do not take our Kerberos ticket, or there is none: klist shows it, and kinit or a keytab makes one"
+                case .token(let file): "the servers do not take the token in \(file): it may have run out"
+                }
+            throw .final(.denied(path: path, detail: "\(detail): \(advice)"))
         case 400, 403, 405, 411, 413: throw .final(.failed(path: path, detail: detail))
         case 507: throw .final(.full(path: path, detail: detail))
         // Also 404: a NameNode that has only begun has no WebHDFS yet; one that has says FileNotFoundException.

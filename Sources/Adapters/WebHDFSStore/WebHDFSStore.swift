@@ -33,17 +33,20 @@ package struct WebHDFSStore: CheckpointStore {
 
     package var properties: StoreProperties {
         let hosts = hdfs.nameNodes.map { WebHDFS.authority(of: $0) }.joined(separator: ",")
-        return StoreProperties(kind: "webhdfs", location: "webhdfs://\(hosts)\(root.isEmpty ? "/" : root)", replicates: true)
+        // DataNodes answer when they have it, not when their disks have (`dfs.datanode.synconclose` is off unless told).
+        return StoreProperties(kind: "webhdfs", location: "webhdfs://\(hosts)\(root.isEmpty ? "/" : root)", replicates: true, flushes: false)
     }
 
     /// Asks nobody yet, so that a manager starts while HDFS is away.
     /// - Parameters:
     ///   - nameNodes: `http://host:port` of each NameNode's web server; HttpFS is none.
     ///   - root: absolute path in HDFS.
+    ///   - authorities: file with the certificates that are trusted for https; nil: the machine's.
     ///   - patience: how long something that may pass is tried again.
     /// - Throws: `.failed` for addresses that are none.
     package init(
-        nameNodes: [String], root: String, user: String, random: any RandomSource, patience: Duration = .seconds(60)
+        nameNodes: [String], root: String, identity: WebHDFS.Identity, authorities: String? = nil, random: any RandomSource,
+        patience: Duration = .seconds(60)
     ) throws(StoreError) {
         var addresses: [String] = []
         for name in nameNodes {
@@ -59,9 +62,17 @@ package struct WebHDFSStore: CheckpointStore {
         guard root.hasPrefix("/"), components.allSatisfy({ $0 != "." && $0 != ".." && !$0.contains(":") }) else {
             throw .failed(path: root, detail: "this is no absolute path in HDFS")
         }
-        guard !user.isEmpty else { throw .failed(path: root, detail: "no user is named") }
+        switch identity {
+        case .user(let user): guard !user.isEmpty else { throw .failed(path: root, detail: "no user is named") }
+        case .kerberos: break
+        case .token(let file):
+            do throws(SecretFile.Problem) { _ = try SecretFile.line(file) } catch { throw .denied(path: file, detail: error.description) }
+        }
+        if let authorities, !FileManager.default.isReadableFile(atPath: authorities) {
+            throw .denied(path: authorities, detail: "the certificates of the authorities cannot be read")
+        }
         self.root = components.map { "/" + $0 }.joined()
-        hdfs = WebHDFS(nameNodes: addresses, user: user, patience: patience, random: random)
+        hdfs = WebHDFS(nameNodes: addresses, identity: identity, authorities: authorities, patience: patience, random: random)
     }
 
     // MARK: The port

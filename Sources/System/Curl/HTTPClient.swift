@@ -1,7 +1,6 @@
 import CCurl
 import Foundation
 import Ports
-import Synchronization
 
 package struct HTTPRequest: Sendable {
     package var method: String
@@ -38,6 +37,8 @@ package enum HTTPError: Error, Hashable, Sendable, CustomStringConvertible {
     case broken(url: String, detail: String, received: [UInt8])
     case tooLong(url: String, limit: Int)
     case unusable(url: String, detail: String)
+    /// Its certificate is not one that we take.
+    case untrusted(url: String, detail: String)
 
     package var description: String {
         switch self {
@@ -45,6 +46,7 @@ package enum HTTPError: Error, Hashable, Sendable, CustomStringConvertible {
         case .broken(let url, let detail, _): "the connection to \(url) broke: \(detail)"
         case .tooLong(let url, let limit): "\(url) answers with more than \(limit) bytes"
         case .unusable(let url, let detail): "\(url) cannot be asked: \(detail)"
+        case .untrusted(let url, let detail): "\(url) is not trusted: \(detail)"
         }
     }
 }
@@ -53,30 +55,20 @@ package enum HTTPError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// Source: libcurl's manual, curl_easy_setopt(3).
 package struct HTTPClient: Sendable {
-    /// Handles that nobody uses; each keeps its connections.
-    private final class Pool: Sendable {
-        private struct Handle: @unchecked Sendable { let pointer: OpaquePointer }
-        private let idle = Mutex<[Handle]>([])
-
-        func take() -> OpaquePointer? { idle.withLock { $0.popLast()?.pointer } ?? makeHandle() }
-        private func makeHandle() -> OpaquePointer? { curl_easy_init().map { OpaquePointer($0) } }
-        func giveBack(_ pointer: OpaquePointer) {
-            let surplus: Handle? = idle.withLock { idle in
-                if idle.count >= 16 { return Handle(pointer: pointer) }
-                idle.append(Handle(pointer: pointer))
-                return nil
-            }
-            if let surplus { curl_easy_cleanup(UnsafeMutableRawPointer(surplus.pointer)) }
-        }
-        deinit { idle.withLock { for handle in $0 { curl_easy_cleanup(UnsafeMutableRawPointer(handle.pointer)) } } }
-    }
-
-    private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
-    private let pool = Pool()
+    private let pool = HandlePool(most: 16)
     /// Seconds until a connection must stand.
     private let connectSeconds: Int
+    private let authorities: String?
+    private let negotiates: Bool
 
-    package init(connectSeconds: Int = 5) { self.connectSeconds = connectSeconds }
+    /// - Parameters:
+    ///   - authorities: file with the certificates that are trusted; nil: the machine's.
+    ///   - negotiates: proves who we are by Kerberos (RFC 4559), with the credentials that GSS-API finds: a ticket, or a client keytab.
+    package init(connectSeconds: Int = 5, authorities: String? = nil, negotiates: Bool = false) {
+        self.connectSeconds = connectSeconds
+        self.authorities = authorities
+        self.negotiates = negotiates
+    }
 
     package func postJSON(_ url: String, _ body: [UInt8]) async throws(HTTPError) -> (status: Int, body: [UInt8]) {
         let answer = try await send(HTTPRequest("POST", url, headers: ["Content-Type: application/json"], body: body))
@@ -88,10 +80,9 @@ package struct HTTPClient: Sendable {
     }
 
     private func perform(_ request: HTTPRequest) throws(HTTPError) -> HTTPResponse {
-        guard Self.isReady, let handle = pool.take() else { throw .unusable(url: request.url, detail: "libcurl cannot begin") }
+        guard let handle = pool.take() else { throw .unusable(url: request.url, detail: "libcurl cannot begin") }
         defer { pool.giveBack(handle) }
-        let curl = UnsafeMutableRawPointer(handle)
-        curl_easy_reset(curl)
+        let curl = handle.easy
         let answer = Answer(limit: request.answerLimit)
         var list: UnsafeMutablePointer<curl_slist>?
         // No "Expect: 100-continue": it costs a round trip, and some servers a second of waiting.
@@ -120,6 +111,8 @@ package struct HTTPClient: Sendable {
             switch code {
             case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: throw .unreachable(url: request.url, detail: detail)
             case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: throw .unusable(url: request.url, detail: detail)
+            case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER:
+                throw .untrusted(url: request.url, detail: detail)
             default: throw .broken(url: request.url, detail: detail, received: answer.body)
             }
         }
@@ -134,6 +127,20 @@ package struct HTTPClient: Sendable {
         // No proxy, whatever the environment says (http_proxy): nodes, managers and stores are each other's neighbours, and a proxy that a machine
         // has for the outside world would get every checkpoint to carry, could not reach names of the inside, and cuts what lasts.
         cairn_curl_set_string(curl, CURLOPT_PROXY, "")
+        cairn_curl_set_string(curl, CURLOPT_PROTOCOLS_STR, "http,https")
+        cairn_curl_set_long(curl, CURLOPT_SSL_VERIFYPEER, 1)
+        cairn_curl_set_long(curl, CURLOPT_SSL_VERIFYHOST, 2)
+        if let authorities {
+            cairn_curl_set_string(curl, CURLOPT_CAINFO, authorities)
+            cairn_curl_set_pointer(curl, CURLOPT_CAPATH, nil)
+        }
+        if negotiates {
+            cairn_curl_set_long(curl, CURLOPT_HTTPAUTH, 1 << 2)  // CURLAUTH_NEGOTIATE, a macro that Swift does not see
+            cairn_curl_set_string(curl, CURLOPT_USERPWD, ":")
+            // Servers hand out a cookie, so that not every request has to be proved anew.
+            cairn_curl_set_string(curl, CURLOPT_COOKIEFILE, "")
+        }
+        cairn_curl_set_long(curl, CURLOPT_TCP_KEEPALIVE, 1)
         cairn_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, connectSeconds)
         cairn_curl_set_long(curl, CURLOPT_TIMEOUT, request.timeoutSeconds)
         // Less than a kilobyte a second for a quarter of a minute: it hangs.

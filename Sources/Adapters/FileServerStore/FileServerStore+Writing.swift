@@ -164,8 +164,8 @@ extension FileServerStore {
                 case .server(.missing), .server(.refused), .server(.denied):
                     // The first to write anything makes the place for it.
                     if !isPrepared {
-                        isPrepared = true
                         try await makeDirectories(scratch, for: path)
+                        isPrepared = true
                         temporary = fresh()
                         throw .passing("\(scratch) is not there")
                     }

@@ -94,7 +94,10 @@ package struct FileTransferClient: Sendable {
         guard let handle else { throw .unusable("libcurl cannot begin") }
         var isSound = false
         // A handle whose connection broke is not kept: the next one to take it would meet the same.
-        defer { if isSound { pool.giveBack(handle) } else { handle.end() } }
+        defer {
+            cairn_curl_set_pointer(handle.easy, CURLOPT_PASSWORD, nil)
+            if isSound { pool.giveBack(handle) } else { handle.end() }
+        }
         let curl = handle.easy
         let secret: String?
         do throws(SecretFile.Problem) { secret = try setUpServer(curl) } catch { throw .denied(error.description) }
@@ -114,7 +117,6 @@ package struct FileTransferClient: Sendable {
         }
         // The buffer is gone from here on, whoever uses the handle next.
         cairn_curl_set_pointer(curl, CURLOPT_ERRORBUFFER, nil)
-        cairn_curl_set_pointer(curl, CURLOPT_PASSWORD, nil)
         let text = reason.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
         var answer = receiver.answer
         var number: curl_off_t = -1
@@ -130,9 +132,31 @@ package struct FileTransferClient: Sendable {
         let error = error(code, text.isEmpty ? String(cString: curl_easy_strerror(code)) : text, answer, secret)
         switch error {
         case .missing, .refused: isSound = true
+        case .denied where code == CURLE_QUOTE_ERROR || code == CURLE_REMOTE_ACCESS_DENIED: isSound = true
         case .denied, .full, .broken, .unusable: break
         }
+        // Of a connection that has ended, libcurl tells the last reason that libssh2 knows, which may be an earlier request's.
+        if isSound, !server.isFTP, !stillAnswers(handle) {
+            isSound = false
+            throw .broken(error.detail + " (and then the connection ended)", answer: answer)
+        }
         throw error
+    }
+
+    /// Whether the connection that was used last is in order: it lists the server's root, and was not made anew for that.
+    private func stillAnswers(_ handle: Handle) -> Bool {
+        let receiver = Receiver(.keep(atMost: 16 << 20))
+        setUp(receiver, handle.easy)
+        cairn_curl_set_list(handle.easy, CURLOPT_QUOTE, nil)
+        cairn_curl_set_long(handle.easy, CURLOPT_UPLOAD, 0)
+        cairn_curl_set_long(handle.easy, CURLOPT_NOBODY, 0)
+        cairn_curl_set_long(handle.easy, CURLOPT_HTTPGET, 1)
+        cairn_curl_set_size(handle.easy, CURLOPT_RESUME_FROM_LARGE, 0)
+        cairn_curl_set_string(handle.easy, CURLOPT_URL, server.url("/"))
+        let code = withExtendedLifetime(receiver) { handle.perform() }
+        var connections = 1
+        cairn_curl_get_long(handle.easy, CURLINFO_NUM_CONNECTS, &connections)
+        return code == CURLE_OK && connections == 0
     }
 
     private func run(_ transfer: FileTransfer, _ handle: Handle) -> CURLcode {
@@ -264,6 +288,8 @@ package struct FileTransferClient: Sendable {
         case CURLE_REMOTE_ACCESS_DENIED, CURLE_LOGIN_DENIED, CURLE_USE_SSL_FAILED, CURLE_SSL_CACERT_BADFILE: return .denied(detail)
         case CURLE_PEER_FAILED_VERIFICATION:
             return .denied(detail + (server.isFTP ? "" : ": its host key is not the one that is expected"))
+        // What libcurl says of a connection that ended while SSH's keys were exchanged.
+        case CURLE_FAILED_INIT where !server.isFTP: return .broken(detail, answer: answer)
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_FAILED_INIT, CURLE_UNKNOWN_OPTION,
             CURLE_NOT_BUILT_IN, CURLE_OUT_OF_MEMORY:
             return .unusable(detail)

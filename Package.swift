@@ -38,7 +38,7 @@ enum Library: String, CaseIterable {
 let house: [Room] = [
     // Words and the doors to the outside world.
     Room(name: "Vocabulary", path: "Sources/Vocabulary", tests: []),
-    Room(name: "Ports", path: "Sources/Ports", rooms: ["Vocabulary"]),
+    Room(name: "Ports", path: "Sources/Ports", rooms: ["Vocabulary", "CResources"], tests: []),
     Room(name: "Declarations", path: "Sources/Declarations", rooms: ["Vocabulary"], libraries: [.Yams], tests: []),
 
     // The loop: monitor, analyse, plan, execute, over knowledge.
@@ -92,13 +92,16 @@ let house: [Room] = [
         name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge"], libraries: [.Hummingbird, .Logging],
         kind: .outside),
 
+    Room(name: "Evaluation", path: "Sources/Surfaces/Evaluation", tests: []),
+
     // The only place that names adapters.
     Room(
         name: "cairn", path: "Sources/cairn",
         rooms: [
             "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
             "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
-            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "CChildren",
+            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "Evaluation",
+            "CChildren", "CResources",
         ],
         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 
@@ -111,6 +114,7 @@ let house: [Room] = [
     Room(name: "CDataPath", path: "Sources/System/CDataPath", kind: .shim(links: [])),
     Room(name: "CChildren", path: "Sources/System/CChildren", kind: .shim(links: [])),
     Room(name: "CXenlight", path: "Sources/System/CXenlight", kind: .shim(links: ["dl"])),
+    Room(name: "CResources", path: "Sources/System/CResources", kind: .shim(links: [])),
 ]
 
 let pureRooms = ["Vocabulary", "Declarations", "Knowledge", "PlanningModel", "Analysis", "Planning"]
@@ -171,7 +175,7 @@ let targets: [Target] = chosen.flatMap { room -> [Target] in
                 name: "\(room.name)Tests",
                 dependencies: dependencies(room, [room.name] + room.rooms + extra, []),
                 path: "Tests/\(room.name)Tests",
-                exclude: ["Declarations": ["Files"], "AuditReport": ["Golden"], "CheckpointEngine": ["Store1"]][room.name] ?? [],
+                exclude: ["Declarations": ["Files"], "AuditReport": ["Golden"], "CheckpointEngine": ["Store1"], "Evaluation": ["Golden"]][room.name] ?? [],
                 swiftSettings: swift))
     }
     return made

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CResources
 import Foundation
 
 #if canImport(Glibc)
@@ -25,6 +26,7 @@ struct Cairn: AsyncParsableCommand {
     static func main() async {
         // A peer that goes away is an error where it is written to, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        cairn_give_memory_back()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }

@@ -97,7 +97,7 @@ enum Composition {
         } catch { throw Failure.cannotTry("\(error)") }
         let engine = CheckpointEngine(
             configuration: .init(
-                node: node, work: work, images: fleet.imagesDirectory, parallel: options.parallel, version: Release.version),
+                node: node, work: work, images: fleet.imagesDirectory, transfer: TransferMode(parallel: options.parallel), version: Release.version),
             store: store, hypervisor: hypervisor, disks: QemuDisks(templates: work + "/templates"), time: SystemTime())
         guard let process = ProcessTable.identity(of: getpid()) else { throw Failure.cannotTry("/proc does not say when this process began") }
         log.say("node \(node), hypervisor \(declared.hypervisor), work in \(work), store \(store.properties.location)")

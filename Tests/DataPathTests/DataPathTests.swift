@@ -56,6 +56,45 @@ struct DataPathTests {
         #expect(ZeroRuns.nonZeroBytes([]) == 0)
     }
 
+    @Test("long runs of zeros are left out and come back", arguments: 0..<200)
+    func runs(seed: UInt64) {
+        var random = Seeded(state: seed &+ 1)
+        let content = (0..<Int(random.next() % 60)).flatMap { _ -> [UInt8] in
+            let count = Int(random.next() % 100_000)
+            return random.next() % 2 == 0
+                ? [UInt8](repeating: 0, count: count) : (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) | 1 }
+        }
+        var packed = content
+        let runs = ZeroRuns.pack(&packed)
+        #expect(runs.isEmpty == (packed.count == content.count))
+        guard !runs.isEmpty else { return }
+        #expect(ZeroRuns.keptBytes(runs, of: content.count) == packed.count)
+        #expect(ZeroRuns.nonZeroBytes(packed) == ZeroRuns.nonZeroBytes(content))
+        packed += [UInt8](repeating: 7, count: content.count - packed.count)
+        #expect(packed.withUnsafeMutableBytes { ZeroRuns.unpack($0, runs: runs) })
+        #expect(packed == content)
+    }
+
+    @Test(
+        "runs that are none of the part are refused, whatever they say",
+        arguments: [[1], [0, 2], [0, 1, 1, 1], [-1, 3], [0, Int.max, 1], [1, 1, Int.max, 1], [2, 0, 1]])
+    func wrongRuns(runs: [Int]) {
+        var bytes = [UInt8](repeating: 1, count: 2 * 4_096)
+        let isRight = runs.allSatisfy { (0...2).contains($0) } && runs.reduce(0, +) == 2
+        #expect(bytes.withUnsafeMutableBytes { ZeroRuns.unpack($0, runs: runs) } == isRight)
+    }
+
+    /// xorshift64*.
+    private struct Seeded: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state ^= state >> 12
+            state ^= state << 25
+            state ^= state >> 27
+            return state &* 0x2545_F491_4F6C_DD1D
+        }
+    }
+
     @Test("published digests")
     func digests() {
         // FIPS 180-2, appendix B.1; RFC 3720, appendix B.4.

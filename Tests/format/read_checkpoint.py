@@ -13,7 +13,8 @@ import re
 import subprocess
 import sys
 
-PART = 16 << 20
+PART_OF_FORMAT_1 = 16 << 20
+BLOCK = 4096
 FORMATS = (1, 2)
 NAME = re.compile(r"[A-Za-z0-9._:-]+\Z")
 CHECKPOINT = re.compile(r"e(\d{6})-c(\d{6})\Z")
@@ -173,24 +174,43 @@ def part_bytes(store, part, size, where):
             raise Damaged(f"{where} has the codec {codec}")
     except (OSError, EOFError) as error:
         raise Damaged(f"{part['path']}: {error}") from error
+    if "runs" in part:
+        raw = with_zeros(raw, part["runs"], size, where)
     if len(raw) != size or digest(raw) != part["rawDigest"]:
         raise Damaged(f"{part['path']} unpacks to something else than {where} says")
     return raw
 
 
+def with_zeros(kept, runs, size, where):
+    """What was left out is put back: lengths in blocks, left out and kept in turn."""
+    if any(not isinstance(run, int) or run < 0 for run in runs) or sum(runs) != (size + BLOCK - 1) // BLOCK:
+        raise Damaged(f"{where} has runs that are not its own")
+    pieces, blocks, done = [], 0, 0
+    for index, run in enumerate(runs):
+        blocks += run
+        count = min(blocks * BLOCK, size) - done
+        done += count
+        pieces.append(kept[:count] if index % 2 else bytes(count))
+        if index % 2:
+            kept = kept[count:]
+    if kept:
+        raise Damaged(f"{where} keeps more than its runs say")
+    return b"".join(pieces)
+
+
 def unpack(store, content, target, what):
     """Writes a content to a file, holes where it is zero. Returns the digest of the whole."""
-    length, parts = content["bytes"], content["parts"]
-    if len(parts) != (length + PART - 1) // PART:
+    length, parts, step = content["bytes"], content["parts"], content.get("partBytes", PART_OF_FORMAT_1)
+    if step < 1 or len(parts) != (length + step - 1) // step:
         raise Damaged(f"{what} has {len(parts)} parts for {length} bytes")
     whole = hashlib.sha256()
     with open(target, "wb") as file:
         for number, part in enumerate(parts):
-            size = min(PART, length - number * PART)
+            size = min(step, length - number * step)
             raw = part_bytes(store, part, size, f"part {number} of {what}")
             whole.update(bytes(size) if raw is None else raw)
             if raw is not None:
-                file.seek(number * PART)
+                file.seek(number * step)
                 file.write(raw)
         file.truncate(length)
     return "sha256:" + whole.hexdigest()

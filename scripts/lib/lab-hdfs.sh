@@ -101,7 +101,12 @@ hdfs_up() {
   if [[ $hdfs_is_secure == yes ]]; then
     secure_environment >"$directory/env.new"
   else
-    printf 'export CAIRN_HDFS=http://%s:%s\nexport CAIRN_HDFS_DIR=%s\n' "$address" "$(<"$directory/port")" "$directory" >"$directory/env.new"
+    hdfs_write_hadoop
+    printf 'export CAIRN_HDFS=http://%s:%s
+export CAIRN_HDFS_DIR=%s
+export CAIRN_HADOOP=%s
+' \
+      "$address" "$(<"$directory/port")" "$directory" "$directory/hadoop" >"$directory/env.new"
   fi
   mv "$directory/env.new" "$directory/env"
   hdfs_came_up=yes
@@ -155,6 +160,17 @@ hdfs_start_datanode() {
   mkdir -p "$directory/data-dn$1"
   chmod 700 "$directory/data-dn$1"
   hdfs_start "dn$1" DataNode
+}
+
+# hdfs_write_hadoop - a program DIR/hadoop that takes the arguments of Hadoop's
+# own client: `DIR/hadoop fs -put FILE PATH`.
+hdfs_write_hadoop() {
+  {
+    printf '#!/usr/bin/env bash\nset -euo pipefail\n'
+    printf '[[ ${1:-} == fs ]] || { echo "usage: %s fs WORD..." >&2; exit 2; }\nshift\n' "$directory/hadoop"
+    printf 'exec %q -Xmx256m -XX:-UsePerfData -cp %q org.apache.hadoop.fs.FsShell "$@"\n' "$(hdfs_java)" "$directory/conf-nn:$(hdfs_class_path)"
+  } >"$directory/hadoop"
+  chmod +x "$directory/hadoop"
 }
 
 # hdfs_java_run NAME CLASS ARGUMENT... - becomes the Java process.

@@ -22,8 +22,7 @@ package struct CheckpointEngine: Sendable {
         package var work: String
         /// Where images are; absolute.
         package var images: String
-        /// Parts in flight at once.
-        package var parallel: Int
+        package var transfer: TransferMode
         /// Kept in manifests.
         package var version: String
         /// Chains longer than this are merged when a task is resumed.
@@ -32,13 +31,13 @@ package struct CheckpointEngine: Sendable {
         package var hardLimit: Int
         package var failpoint: FailpointHook?
         package init(
-            node: NodeID, work: String, images: String, parallel: Int = 4, version: String, longestChain: Int = 8, hardLimit: Int = 150,
-            failpoint: FailpointHook? = nil
+            node: NodeID, work: String, images: String, transfer: TransferMode = TransferMode(), version: String, longestChain: Int = 8,
+            hardLimit: Int = 150, failpoint: FailpointHook? = nil
         ) {
             self.node = node
             self.work = work
             self.images = images
-            self.parallel = parallel
+            self.transfer = transfer
             self.version = version
             self.longestChain = longestChain
             self.hardLimit = hardLimit
@@ -55,7 +54,7 @@ package struct CheckpointEngine: Sendable {
         self.disks = disks
         self.time = time
         catalog = CheckpointCatalog(store: store, time: time)
-        transfer = Transfer(store: store, parallel: configuration.parallel, time: time)
+        transfer = Transfer(store: store, mode: configuration.transfer, time: time)
     }
 
     func passing(_ point: Failpoint) throws(EngineError) { if let hook = configuration.failpoint { try hook(point) } }

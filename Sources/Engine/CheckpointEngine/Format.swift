@@ -2,10 +2,11 @@ import Vocabulary
 
 /// What is written into a store. docs/format.md is the specification; this is its code.
 package enum Format {
-    /// 2: the end of a task, submissions in epochs, what a checkpoint's chain and union are. 1 is read as well.
+    /// 2: the end of a task, submissions in epochs, what a checkpoint's chain and union are, part sizes, runs of zeros. 1 is read as well.
     package static let version = 2
-    /// Raw bytes of a part, but for the last of a content.
-    package static let partSize = 16 << 20
+    /// Raw bytes of a part, but for the last of a content. Content says which size it has; what says nothing has that of format 1.
+    package static let partSize = 8 << 20
+    package static let partSizeOfFormat1 = 16 << 20
 
     package static let marker = "cairn-format"
 
@@ -74,12 +75,22 @@ package struct PartRecord: Hashable, Sendable, Codable {
     /// Of the content, and of what is stored.
     package var rawDigest: String
     package var storedDigest: String
+    /// Blocks of 4096 bytes: how many zero ones are left out of what is stored (before its codec), how many follow that are kept, and so on. nil: all
+    /// is kept.
+    package var runs: [Int]?
+
+    static func zeros(_ count: Int, digest: String) -> PartRecord {
+        PartRecord(path: nil, rawBytes: count, storedBytes: 0, codec: .none, rawDigest: digest, storedDigest: "")
+    }
 }
 
 /// A file's content, in order.
 package struct ContentRecord: Hashable, Sendable, Codable {
     package var bytes: Int64
+    /// Raw bytes of each part but the last; nil: 16 MiB, as in format 1.
+    package var partBytes: Int?
     package var parts: [PartRecord]
+    package var partSize: Int { partBytes ?? Format.partSizeOfFormat1 }
     package var storedBytes: Int64 { parts.reduce(0) { $0 + Int64($1.path == nil ? 0 : $1.storedBytes) } }
 }
 

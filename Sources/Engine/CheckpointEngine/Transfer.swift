@@ -8,15 +8,27 @@ import Vocabulary
     import Glibc
 #endif
 
-/// Content between files and the store, in parts: several at once, each compressed while others travel, so that memory use is bounded by
-/// `parallel` times a part however large the file.
-struct Transfer: Sendable {
+/// Content between files and the store, in parts: several at once, each compressed while others travel, so that memory use is bounded by a few
+/// times a part however large the file.
+package struct Transfer: Sendable {
     let store: any CheckpointStore
-    let parallel: Int
+    let mode: TransferMode
     let time: any TimeSource
+    /// Two parts are read and packed at a time, each with a buffer for what comes out: more would take memory and, on the machines that have the
+    /// processors for it, outrun any network.
+    private static let packedAtOnce = 2
+    /// Parts of format 1 are twice as large, and a fetch waits for nothing but its bytes.
+    private static let fetchedAtOnce = 4
+
+    package init(store: any CheckpointStore, mode: TransferMode, time: any TimeSource) {
+        self.store = store
+        self.mode = mode
+        self.time = time
+    }
 
     /// What a transfer cost.
-    final class Meter: Sendable {
+    package final class Meter: Sendable {
+        package init() {}
         private let state = Mutex(State())
         private struct State {
             var compress = Busy()
@@ -48,97 +60,198 @@ struct Transfer: Sendable {
             }
         }
         func nonZero(_ bytes: Int) { state.withLock { $0.nonZero += Int64(bytes) } }
-        var compressSeconds: Seconds { state.withLock { $0.compress.total } }
-        var uploadSeconds: Seconds { state.withLock { $0.upload.total } }
-        var sentBytes: ByteCount { state.withLock { ByteCount($0.sent) } }
+        package var compressSeconds: Seconds { state.withLock { $0.compress.total } }
+        package var uploadSeconds: Seconds { state.withLock { $0.upload.total } }
+        package var sentBytes: ByteCount { state.withLock { ByteCount($0.sent) } }
         /// Sent bytes times the copies of each.
-        var storedBytes: ByteCount { state.withLock { ByteCount($0.stored) } }
-        var nonZeroBytes: ByteCount { state.withLock { ByteCount($0.nonZero) } }
+        package var storedBytes: ByteCount { state.withLock { ByteCount($0.stored) } }
+        package var nonZeroBytes: ByteCount { state.withLock { ByteCount($0.nonZero) } }
     }
 
     /// Puts a file into the store as `PREFIX.000000` and so on.
-    func upload(_ file: String, as prefix: String, codec: Codec, replication: Int, meter: Meter) async throws(EngineError) -> ContentRecord {
-        let size = try Self.size(of: file)
-        let count = Int((size + Int64(Format.partSize) - 1) / Int64(Format.partSize))
-        let parts = try await inParallel(count) { index throws(EngineError) in
-            try await uploadPart(file, index, size: size, as: "\(prefix).\(padded(index))", codec: codec, replication: replication, meter: meter)
+    package func upload(
+        _ file: String, as prefix: String, codec: Codec, replication: Int, meter: Meter
+    ) async throws(EngineError) -> ContentRecord {
+        try await inBackground(mode.isInBackground) { () throws(EngineError) in
+            let source = try Source(file)
+            defer { source.end() }
+            let buffers = PartBuffers()
+            let gate = Gate(Self.packedAtOnce)
+            let count = Int((source.size + Int64(Format.partSize) - 1) / Int64(Format.partSize))
+            @Sendable func packed(_ index: Int) async throws(EngineError) -> Packed {
+                await gate.enter()
+                defer { gate.leave() }
+                return try await onBlockingThread { () throws(EngineError) in try pack(source, index, codec, buffers, meter) }
+            }
+            @Sendable func sent(_ part: Packed, _ index: Int) async throws(EngineError) -> PartRecord {
+                guard let buffer = part.buffer else { return part.record }
+                let path = "\(prefix).\(padded(index))"
+                defer { buffers.giveBack(buffer) }
+                try await send(buffer, to: path, replication: replication, meter: meter)
+                var record = part.record
+                record.path = path
+                return record
+            }
+            let parts: [PartRecord]
+            switch mode.form {
+            case .overlapped:
+                parts = try await inParallel(count) { index throws(EngineError) in try await sent(try await packed(index), index) }
+            case .sequential where codec == .none && !mode.leavesOutZeros:
+                // There is nothing to do before: the file is sent as it is.
+                parts = try await inParallel(count) { index throws(EngineError) in try await sent(try await packed(index), index) }
+            case .sequential:
+                let spool = try Spool(beside: file)
+                defer { spool.discard() }
+                meter.compressing(true, at: time.now())
+                let spooled: [(PartRecord, Int64)]
+                do {
+                    defer { meter.compressing(false, at: time.now()) }
+                    spooled = try await inParallel(count) { index throws(EngineError) -> (PartRecord, Int64) in
+                        let part = try await packed(index)
+                        guard let buffer = part.buffer else { return (part.record, 0) }
+                        defer { buffers.giveBack(buffer) }
+                        return (part.record, try await onBlockingThread { () throws(EngineError) in try spool.append(buffer) })
+                    }
+                }
+                parts = try await inParallel(count) { index throws(EngineError) in
+                    let (record, offset) = spooled[index]
+                    guard record.storedBytes > 0 else { return record }
+                    let buffer = buffers.take()
+                    try await onBlockingThread { () throws(EngineError) in try spool.read(into: buffer, at: offset, count: record.storedBytes) }
+                    return try await sent(Packed(record: record, buffer: buffer), index)
+                }
+            }
+            return ContentRecord(bytes: source.size, partBytes: Format.partSize, parts: parts)
         }
-        return ContentRecord(bytes: size, parts: parts)
     }
 
-    private func uploadPart(
-        _ file: String, _ index: Int, size: Int64, as path: String, codec: Codec, replication: Int, meter: Meter
-    ) async throws(EngineError) -> PartRecord {
+    /// A part as it is to be stored; without a buffer it is all zero.
+    private struct Packed: Sendable {
+        var record: PartRecord
+        var buffer: PartBuffer?
+    }
+
+    private func pack(
+        _ source: Source, _ index: Int, _ codec: Codec, _ buffers: PartBuffers, _ meter: Meter
+    ) throws(EngineError) -> Packed {
         let offset = Int64(index) * Int64(Format.partSize)
-        let time = time
-        var (packed, record) = try await onBlockingThread { () throws(EngineError) -> ([UInt8], PartRecord) in
-            let raw = try Self.read(file, at: offset, count: Int(min(Int64(Format.partSize), size - offset)))
-            let rawDigest = Digest.sha256(raw)
-            let nonZero = ZeroRuns.nonZeroBytes(raw)
-            meter.nonZero(nonZero)
-            if nonZero == 0 {
-                return ([], PartRecord(path: nil, rawBytes: raw.count, storedBytes: 0, codec: .none, rawDigest: rawDigest, storedDigest: ""))
-            }
-            if codec != .none { meter.compressing(true, at: time.now()) }
-            defer { if codec != .none { meter.compressing(false, at: time.now()) } }
-            let packed: [UInt8]
-            do throws(PartCodecError) { packed = try PartCodec.compress(raw, with: codec) } catch { throw .local(path: file, detail: "\(error)") }
-            // What grows is better kept as it is.
-            let grew = packed.count >= raw.count
-            return (
-                grew ? raw : packed,
-                PartRecord(
-                    path: path, rawBytes: raw.count, storedBytes: grew ? raw.count : packed.count, codec: grew ? .none : codec, rawDigest: rawDigest,
-                    storedDigest: grew || codec == .none ? rawDigest : Digest.sha256(packed))
-            )
+        let count = Int(min(Int64(Format.partSize), source.size - offset))
+        if source.isHole(at: offset, count: count) {
+            return Packed(
+                record: .zeros(count, digest: count == Format.partSize ? Self.zeroDigest : Digest.sha256([UInt8](repeating: 0, count: count))))
         }
-        guard record.path != nil else { return record }
+        let raw = buffers.take()
+        try source.read(into: raw, at: offset, count: count)
+        let rawDigest = Digest.sha256(raw.bytes)
+        let nonZero = ZeroRuns.nonZeroBytes(raw.bytes)
+        meter.nonZero(nonZero)
+        if nonZero == 0 {
+            buffers.giveBack(raw)
+            return Packed(record: .zeros(count, digest: rawDigest))
+        }
+        let begun = time.now()
+        if codec != .none { meter.compressing(true, at: begun) }
+        defer { if codec != .none { meter.compressing(false, at: time.now()) } }
+        let runs = mode.leavesOutZeros && nonZero < count ? ZeroRuns.pack(&raw.bytes) : []
+        var record = PartRecord(
+            path: nil, rawBytes: count, storedBytes: raw.bytes.count, codec: .none, rawDigest: rawDigest, storedDigest: rawDigest,
+            runs: runs.isEmpty ? nil : runs)
+        var stored = raw
+        if codec != .none, !(mode.triesBefore && raw.bytes.withUnsafeBytes({ PartCodec.looksIncompressible($0) })) {
+            let packed = buffers.take()
+            let result: Result<Void, PartCodecError> = raw.bytes.withUnsafeBytes { bytes in
+                do throws(PartCodecError) {
+                    return .success(try PartCodec.compress(bytes, with: codec, level: mode.level, into: &packed.bytes))
+                } catch { return .failure(error) }
+            }
+            do throws(PartCodecError) { try result.get() } catch { throw .local(path: source.file, detail: "\(error)") }
+            // What grows is better kept as it is.
+            let grew = packed.bytes.count >= raw.bytes.count && mode.level > 0
+            buffers.giveBack(grew ? packed : raw)
+            if !grew {
+                // What is on its way holds no more memory than it has bytes: more are on their way than are packed.
+                if packed.bytes.count < packed.bytes.capacity * 3 / 4 {
+                    stored = PartBuffer()
+                    stored.bytes = packed.bytes.withUnsafeBufferPointer { Array($0) }
+                    buffers.giveBack(packed)
+                } else {
+                    stored = packed
+                }
+                record.codec = codec
+                record.storedBytes = packed.bytes.count
+            }
+        }
+        if record.codec != .none || record.runs != nil { record.storedDigest = Digest.sha256(stored.bytes) }
+        return Packed(record: record, buffer: stored)
+    }
+
+    private func send(_ buffer: PartBuffer, to path: String, replication: Int, meter: Meter) async throws(EngineError) {
+        let time = time
         meter.uploading(true, at: time.now())
         defer { meter.uploading(false, at: time.now()) }
-        let bytes = packed
-        packed = []
-        try await storing { () throws(StoreError) in try await store.write(bytes, to: path, replication: replication) }
-        meter.sent(bytes.count, copies: replication)
-        record.path = path
-        return record
+        try await storing { () throws(StoreError) in try await store.write(buffer.bytes, to: path, replication: replication) }
+        meter.sent(buffer.bytes.count, copies: replication)
     }
 
+    private static let zeroDigest = Digest.sha256([UInt8](repeating: 0, count: Format.partSize))
+
     /// Fetches content into a file, every part checked against its digests.
-    func download(_ content: ContentRecord, to file: String, meter: Meter) async throws(EngineError) {
+    package func download(_ content: ContentRecord, to file: String, meter: Meter) async throws(EngineError) {
         let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
         defer { close(descriptor) }
         guard ftruncate(descriptor, Int(content.bytes)) == 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
-        _ = try await inParallel(content.parts.count) { index throws(EngineError) in
+        let buffers = PartBuffers()
+        let gate = Gate(Self.packedAtOnce)
+        _ = try await inParallel(content.parts.count, atOnce: min(mode.parallel, Self.fetchedAtOnce)) { index throws(EngineError) in
             let part = content.parts[index]
             guard let path = part.path else { return }
             let packed = try await storing { () throws(StoreError) in try await store.read(path) }
             meter.sent(packed.count)
+            await gate.enter()
+            defer { gate.leave() }
             try await onBlockingThread { () throws(EngineError) in
-                let raw = try Self.unpack(packed, part, path)
-                try Self.write(raw, to: descriptor, at: Int64(index) * Int64(Format.partSize), file: file)
+                let raw = buffers.take()
+                defer { buffers.giveBack(raw) }
+                try Self.unpack(packed, part, path, into: raw)
+                try Self.write(raw.bytes, part.runs, to: descriptor, at: Int64(index) * Int64(content.partSize), file: file)
             }
         }
         guard fsync(descriptor) == 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
     }
 
+    /// Checks a part as it was stored, and makes of it what it was.
     static func unpack(_ packed: [UInt8], _ part: PartRecord, _ path: String) throws(EngineError) -> [UInt8] {
+        let raw = PartBuffer()
+        try unpack(packed, part, path, into: raw)
+        return raw.bytes
+    }
+
+    private static func unpack(_ packed: [UInt8], _ part: PartRecord, _ path: String, into raw: PartBuffer) throws(EngineError) {
         guard packed.count == part.storedBytes, Digest.sha256(packed) == part.storedDigest else {
             throw .damaged(what: path, detail: "\(packed.count) bytes that are not the \(part.storedBytes) that were stored")
         }
-        let raw: [UInt8]
-        do throws(PartCodecError) { raw = try PartCodec.decompress(packed, with: part.codec, count: part.rawBytes) } catch {
-            throw .damaged(what: path, detail: "\(error)")
+        guard let kept = part.runs.map({ ZeroRuns.keptBytes($0, of: part.rawBytes) }) ?? part.rawBytes else {
+            throw .damaged(what: path, detail: "its runs are none of \(part.rawBytes) bytes")
         }
-        guard part.codec == .none || Digest.sha256(raw) == part.rawDigest else {
+        Buffers.resize(&raw.bytes, to: part.rawBytes)
+        let result: Result<Void, PartCodecError> = raw.bytes.withUnsafeMutableBytes { target in
+            do throws(PartCodecError) {
+                return .success(try PartCodec.decompress(packed, with: part.codec, into: UnsafeMutableRawBufferPointer(rebasing: target[..<kept])))
+            } catch { return .failure(error) }
+        }
+        do throws(PartCodecError) { try result.get() } catch { throw .damaged(what: path, detail: "\(error)") }
+        if let runs = part.runs, !raw.bytes.withUnsafeMutableBytes({ ZeroRuns.unpack($0, runs: runs) }) {
+            throw .damaged(what: path, detail: "its runs are none of \(part.rawBytes) bytes")
+        }
+        guard part.codec == .none && part.runs == nil || Digest.sha256(raw.bytes) == part.rawDigest else {
             throw .damaged(what: path, detail: "its content's digest is another")
         }
-        return raw
     }
 
-    /// Runs `count` pieces of work, `parallel` at a time; the first failure ends it.
+    /// Runs `count` pieces of work, as many at a time as the mode says; the first failure ends it.
     private func inParallel<Value: Sendable>(
-        _ count: Int, _ body: @escaping @Sendable (Int) async throws(EngineError) -> Value
+        _ count: Int, atOnce parallel: Int? = nil, _ body: @escaping @Sendable (Int) async throws(EngineError) -> Value
     ) async throws(EngineError) -> [Value] {
         let results = await withTaskGroup(of: (Int, Result<Value, EngineError>).self) { group in
             var results: [Int: Result<Value, EngineError>] = [:]
@@ -147,7 +260,7 @@ struct Transfer: Sendable {
             @Sendable func run(_ index: Int) async -> (Int, Result<Value, EngineError>) {
                 do throws(EngineError) { return (index, .success(try await body(index))) } catch { return (index, .failure(error)) }
             }
-            while next < min(parallel, count) {
+            while next < min(max(1, parallel ?? mode.parallel), count) {
                 let index = next
                 group.addTask { await run(index) }
                 next += 1
@@ -172,33 +285,26 @@ struct Transfer: Sendable {
         return values
     }
 
-    // MARK: Files
-
     static func size(of file: String) throws(EngineError) -> Int64 {
         var status = stat()
         guard stat(file, &status) == 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
         return Int64(status.st_size)
     }
 
-    private static func read(_ file: String, at offset: Int64, count: Int) throws(EngineError) -> [UInt8] {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: count)
-        var done = 0
-        while done < count {
-            let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + done, count - done, Int(offset) + done) }
-            if got < 0 && errno == EINTR { continue }
-            guard got > 0 else { throw .local(path: file, detail: got == 0 ? "it became shorter" : String(cString: strerror(errno))) }
-            done += got
+    /// What was left out stays a hole.
+    private static func write(_ bytes: [UInt8], _ runs: [Int]?, to descriptor: Int32, at offset: Int64, file: String) throws(EngineError) {
+        var start = 0
+        for (index, run) in (runs ?? [0, (bytes.count + ZeroRuns.blockSize - 1) / ZeroRuns.blockSize]).enumerated() {
+            let end = min(start + run * ZeroRuns.blockSize, bytes.count)
+            if index % 2 == 1 { try write(bytes, start..<end, to: descriptor, at: offset, file: file) }
+            start = end
         }
-        return bytes
     }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int64, file: String) throws(EngineError) {
-        var done = 0
-        while done < bytes.count {
-            let put = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, Int(offset) + done) }
+    private static func write(_ bytes: [UInt8], _ range: Range<Int>, to descriptor: Int32, at offset: Int64, file: String) throws(EngineError) {
+        var done = range.lowerBound
+        while done < range.upperBound {
+            let put = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress! + done, range.upperBound - done, Int(offset) + done) }
             if put < 0 && errno == EINTR { continue }
             guard put > 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }
             done += put

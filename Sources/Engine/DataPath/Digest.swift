@@ -3,7 +3,13 @@ import Foundation
 
 /// Digests as the format writes them: `sha256:` and 64 hexadecimal digits.
 package enum Digest {
-    package static func sha256(_ bytes: [UInt8]) -> String { text(SHA256.hash(data: bytes)) }
+    package static func sha256(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { sha256($0) } }
+
+    package static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        return text(hash.finalize())
+    }
 
     /// Of a whole file, read in pieces.
     /// - Throws: what reading it throws.

@@ -32,6 +32,12 @@ enum Settlement {
                 ("sentBytes", Double(checkpoint.sentBytes.rawValue)), ("compressSeconds", checkpoint.compressSeconds.rawValue),
                 ("uploadSeconds", checkpoint.uploadSeconds.rawValue),
             ]
+            // That side of equation 1 that was chosen; of the other one nothing is known.
+            let (compress, upload) = (checkpoint.compressSeconds.rawValue, checkpoint.uploadSeconds.rawValue)
+            observed +=
+                checkpoint.codec == .none
+                ? [("equation1UncompressedSeconds", upload)]
+                : [("equation1CompressedSeconds", max(compress, upload)), ("equation1SequentialCompressedSeconds", compress + upload)]
         case .taskResumed(let resumption):
             guard let task = knowledge.tasks[resumption.task], let interruption = task.interruptions.last else { return [] }
             // The node fell silent before it was declared lost; the decision says how long.

@@ -186,6 +186,9 @@ struct ScheduleChoice {
             inputs.append(DecisionInput(name: "equation1CompressedSeconds", value: equation1.verdict.compressedSeconds))
             inputs.append(DecisionInput(name: "equation1UncompressedSeconds", value: equation1.verdict.uncompressedSeconds))
         }
+        if let sequential = terms.equation1(.sequential) {
+            inputs.append(DecisionInput(name: "equation1SequentialCompressedSeconds", value: sequential.verdict.compressedSeconds))
+        }
         return inputs.compactMap { $0 }
     }
 

@@ -64,12 +64,15 @@ struct Terms {
     }
 
     /// The paper's equation 1, in the pipelined form that the engine runs, for the codec that is liked best.
-    var equation1: (codec: Codec, verdict: CompressionVerdict)? {
+    var equation1: (codec: Codec, verdict: CompressionVerdict)? { equation1(.pipelined) }
+
+    /// In either form: the paper's own is the sequential one.
+    func equation1(_ form: CompressionForm) -> (codec: Codec, verdict: CompressionVerdict)? {
         guard let codec = settings.codecs.first(where: { $0 != .none }), let compressed = costs(codec), let plain = costs(.none) else { return nil }
         return (
             codec,
             Compression.weigh(
-                form: .pipelined, compressSeconds: compressed.compressSeconds.mean, uploadCompressedSeconds: compressed.uploadSeconds.mean,
+                form: form, compressSeconds: compressed.compressSeconds.mean, uploadCompressedSeconds: compressed.uploadSeconds.mean,
                 uploadUncompressedSeconds: plain.uploadSeconds.mean)
         )
     }

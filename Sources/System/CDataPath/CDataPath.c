@@ -66,3 +66,60 @@ uint32_t cairn_crc32c(uint32_t crc, const void *bytes, size_t length) {
 #endif
     return ~crc32c_software(~crc, bytes, length);
 }
+
+size_t cairn_pack_nonzero(void *bytes, size_t length, size_t block, size_t least, uint32_t *runs, size_t capacity, size_t *count) {
+    uint8_t *base = bytes;
+    size_t blocks = (length + block - 1) / block, used = 0, kept = 0, from = 0, at = 0;
+    *count = 0;
+    if (capacity < blocks + 2) return length;
+    while (at < blocks) {
+        size_t zeros = at;
+        while (zeros < blocks && is_zero(base + zeros * block, zeros + 1 < blocks ? block : length - zeros * block)) zeros++;
+        if (zeros - at < least) {
+            at = zeros > at ? zeros : at + 1;
+            continue;
+        }
+        // [from, at) is kept, [at, zeros) is left out.
+        if (used == 0) runs[used++] = at == 0 ? (uint32_t)zeros : 0;
+        if (at > 0) {
+            size_t n = (at - from) * block;
+            memmove(base + kept, base + from * block, n);
+            kept += n;
+            runs[used++] = (uint32_t)(at - from);
+            runs[used++] = (uint32_t)(zeros - at);
+        }
+        from = at = zeros;
+    }
+    if (used == 0) return length;
+    if (from < blocks) {
+        size_t n = length - from * block;
+        memmove(base + kept, base + from * block, n);
+        kept += n;
+        runs[used++] = (uint32_t)(blocks - from);
+    }
+    *count = used;
+    return kept;
+}
+
+int cairn_unpack_nonzero(void *bytes, size_t kept, size_t length, size_t block, const uint32_t *runs, size_t count) {
+    uint8_t *base = bytes;
+    size_t blocks = 0;
+    for (size_t i = 0; i < count; i++) blocks += runs[i];
+    if (blocks != (length + block - 1) / block) return -1;
+    // From the end, so that nothing is overwritten before it was moved.
+    size_t end = length, source = kept;
+    for (size_t i = count; i-- > 0;) {
+        size_t start = (size_t)(blocks - runs[i]) * block;
+        size_t n = end > start ? end - start : 0;
+        blocks -= runs[i];
+        if (i % 2 == 1) {
+            if (n > source) return -1;
+            source -= n;
+            memmove(base + start, base + source, n);
+        } else {
+            memset(base + start, 0, n);
+        }
+        end = start;
+    }
+    return source == 0 ? 0 : -1;
+}

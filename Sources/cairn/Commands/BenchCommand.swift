@@ -7,7 +7,8 @@ import Ports
 import Vocabulary
 
 struct BenchCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "bench", abstract: "Measurements.", subcommands: [Checkpoint.self])
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measurements.", subcommands: [Checkpoint.self, Upload.self, Compress.self, Paper.self])
 
     struct Checkpoint: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -1,0 +1,12 @@
+/// Memory that is used again: a part's bytes go through few buffers, however many parts there are.
+package enum Buffers {
+    /// Makes `bytes` as long as this; what is in it then is of no meaning. Its memory is kept when it becomes shorter.
+    package static func resize(_ bytes: inout [UInt8], to count: Int) {
+        if bytes.count > count {
+            bytes.removeLast(bytes.count - count)
+        } else if bytes.count < count {
+            if bytes.capacity < count { bytes = [] }
+            bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import Ports
+import Vocabulary
+
+/// A store of the paper's evaluation, on this machine.
+enum PaperStore: Hashable {
+    case hdfs(Int)
+    case ftp
+    case sftp
+    /// Stands for a mount, such as NFS.
+    case directory
+
+    var name: String {
+        switch self {
+        case .hdfs(let copies): "HDFS \(copies) replica\(copies == 1 ? "" : "s")"
+        case .ftp: "FTP"
+        case .sftp: "SFTP"
+        case .directory: "directory"
+        }
+    }
+    var short: String { if case .hdfs = self { "HDFS" } else { name } }
+    var replication: Int { if case .hdfs(let copies) = self { copies } else { 1 } }
+}
+
+/// Where they are: from the environment that `scripts/lab` writes.
+struct PaperStores {
+    let work: String
+    private let environment = ProcessInfo.processInfo.environment
+
+    var hdfs: String? { environment["CAIRN_HDFS"] }
+    var hdfsDirectory: String? { environment["CAIRN_HDFS_DIR"] }
+
+    /// Why it is not here; nil: it is.
+    func missing(_ store: PaperStore) -> String? {
+        switch store {
+        case .hdfs: hdfs == nil ? "\(store.name): CAIRN_HDFS names no NameNode (scripts/lab hdfs up)" : nil
+        case .ftp, .sftp: "\(store.name): this version has no such store"
+        case .directory: nil
+        }
+    }
+
+    func available(_ wanted: [PaperStore], _ result: inout ScenarioMissing) -> [PaperStore] {
+        wanted.filter { store in
+            guard let why = missing(store) else { return true }
+            result.reasons.append(why)
+            return false
+        }
+    }
+
+    /// - Parameter root: a name of its own for what is kept in it.
+    func open(_ store: PaperStore, root: String) throws -> any CheckpointStore { try Composition.store(location(store, root: root)) }
+
+    private func location(_ store: PaperStore, root: String) throws -> StoreLocation {
+        switch store {
+        case .hdfs: return .webHDFS(nameNodes: [hdfs ?? ""], root: "\(hdfsRoot)/\(root)", user: "cairn")
+        case .directory: return .directory("\(work)/stores/\(root)")
+        case .ftp, .sftp: throw Failure.cannotTry(missing(store) ?? "")
+        }
+    }
+
+    private var hdfsRoot: String { "/cairn-bench-\(getpid())" }
+
+    /// Below it a bench keeps what belongs to no task.
+    static let plain = "plain"
+
+    /// Removes what was written there.
+    func clear(_ store: any CheckpointStore) async throws {
+        do throws(StoreError) {
+            for name in ["tasks", "contents", "cairn-format", Self.plain] { try await store.remove(name) }
+        } catch { throw Failure.notDone("\(error)") }
+    }
+}
+
+struct ScenarioMissing { var reasons: [String] = [] }

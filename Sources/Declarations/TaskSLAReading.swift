@@ -9,6 +9,7 @@ struct TaskSLAReading {
     static let deltaBlock = ByteCount(4_096)
     /// x86 Linux cuts its command line at 2048 bytes, some of which are ours. Source: COMMAND_LINE_SIZE, arch/x86/include/asm/setup.h.
     static let longestCommand = 1_900
+    static let longestArguments = 1_000
     /// A failure has to be noticed, by several missed heartbeats, and a guest restored.
     static let recovery = Seconds(5)...Quantity.longestDuration
     static let lostWork = Seconds(1)...Quantity.longestDuration
@@ -42,19 +43,10 @@ struct TaskSLAReading {
     // MARK: What to run
 
     private func task(_ reading: Reading) -> TaskSpec? {
-        guard let fields = reading.fields(["image", "base", "kernel", "ramdisk", "memory", "cpus", "delta", "run", "work"]) else { return nil }
-        let files = ["image", "base", "kernel", "ramdisk"]
-        let form = "a path, absolute or below the fleet's images"
-        let paths = Dictionary(uniqueKeysWithValues: files.map { name in (name, fields[name].flatMap { $0.path(form) }) })
-        if !files.contains(where: { fields[$0] != nil || fields.meant.contains($0) }) {
-            reading.trouble("has nothing to boot", "give an image, or base, kernel and ramdisk")
-        } else if fields["image"] == nil, !fields.meant.contains("image") {
-            let missing = files.dropFirst().filter { fields[$0] == nil && !fields.meant.contains($0) }
-            if !missing.isEmpty {
-                reading.trouble(
-                    "has neither an image nor \(missing.joined(separator: " nor "))", "give an image, or all of base, kernel and ramdisk")
-            }
-        }
+        let keys = ["image", "base", "kernel", "ramdisk", "union", "arguments", "memory", "cpus", "delta", "run", "work"]
+        guard let fields = reading.fields(keys) else { return nil }
+        let union = fields["union"].flatMap { $0.choice(GuestUnion.allCases.map { ($0.rawValue, $0) }) }
+        let paths = files(fields, reading, union)
         let memory = fields.required("memory", "for example 256MiB")?.size(Self.memory)
         let cpus = fields["cpus"].flatMap { $0.whole(1...256) }
         let delta = fields.required("delta", "for example 1GiB")?.size(Self.delta)
@@ -62,12 +54,59 @@ struct TaskSLAReading {
             fields["delta"]?.trouble("must be a multiple of \(Quantity.text(Self.deltaBlock)), and is \(Quantity.text(delta))")
         }
         let command = "the command line that the guest runs"
-        let run = fields.required("run", command)?.text(atMost: Self.longestCommand, command)
+        let arguments = arguments(fields)
+        // A guest of one's own may know by itself what to run.
+        let isOwn = fields["arguments"] != nil || (union == .backingFile && fields["image"] == nil)
+        let run = isOwn && fields["run"] == nil ? "" : fields.required("run", command)?.text(atMost: Self.longestCommand, command)
+        if let arguments, let run, arguments.utf8.count + run.utf8.count > Self.longestCommand {
+            fields["arguments"]?.trouble(
+                "and run are longer together than the kernel takes", "at most \(Self.longestCommand) bytes; a script takes more")
+        }
+        if union == .backingFile, fields["image"] == nil, fields["kernel"] == nil {
+            for key in ["run", "arguments"] {
+                fields[key]?.trouble("cannot be told to a guest that boots from its disk", "leave it out, or give the guest's kernel")
+            }
+        }
         let work = fields.required("work", "the time that the whole task needs, undisturbed")?.length()
         guard let memory, let delta, let run, let work else { return nil }
         return TaskSpec(
             image: paths["image"] ?? nil, base: paths["base"] ?? nil, kernel: paths["kernel"] ?? nil, ramdisk: paths["ramdisk"] ?? nil,
-            memoryBytes: memory, virtualCPUs: cpus ?? 1, deltaBytes: delta, run: run, workSeconds: work)
+            union: union, arguments: arguments, memoryBytes: memory, virtualCPUs: cpus ?? 1, deltaBytes: delta, run: run, workSeconds: work)
+    }
+
+    /// What the guest boots from, by key.
+    private func files(_ fields: Fields, _ reading: Reading, _ union: GuestUnion?) -> [String: String?] {
+        let files = ["image", "base", "kernel", "ramdisk"]
+        let form = "a path, absolute or below the fleet's images"
+        let paths = Dictionary(uniqueKeysWithValues: files.map { name in (name, fields[name].flatMap { $0.path(form) }) })
+        func isThere(_ name: String) -> Bool { fields[name] != nil || fields.meant.contains(name) }
+        guard !isThere("image") else { return paths }
+        if !files.contains(where: isThere) {
+            reading.trouble("has nothing to boot", "give an image, or base, kernel and ramdisk")
+        } else if union == .backingFile {
+            if !isThere("base") { reading.trouble("has neither an image nor base", "give the disk that the guest boots from, raw") }
+            if !isThere("kernel") { fields["ramdisk"]?.trouble("is of no use without a kernel", "give the guest's kernel, or neither") }
+        } else {
+            let missing = files.dropFirst().filter { !isThere($0) }
+            if !missing.isEmpty {
+                reading.trouble(
+                    "has neither an image nor \(missing.joined(separator: " nor "))", "give an image, or all of base, kernel and ramdisk")
+            }
+        }
+        return paths
+    }
+
+    private func arguments(_ fields: Fields) -> String? {
+        guard let reading = fields["arguments"] else { return nil }
+        let wanted = "the guest's own, for example root=/dev/vda ro"
+        guard let text = reading.text(atMost: Self.longestArguments, wanted) else { return nil }
+        if fields["image"] != nil {
+            reading.trouble("are an image's own already", "leave them out, or give base, kernel and ramdisk instead")
+        }
+        for word in text.split(separator: " ") where word == "--" || word.hasPrefix("cairn.") || word.hasPrefix("console=") {
+            reading.trouble("holds \(shown(String(word))), which Cairn itself puts there", "what the guest runs stands in run")
+        }
+        return text
     }
 
     private func progress(_ reading: Reading) -> ProgressSource? {

@@ -61,9 +61,10 @@ package struct DomainDescription: Hashable, Sendable, Codable {
     package var name: String
     package var memoryBytes: ByteCount
     package var virtualCPUs: Int
+    /// Empty, both: the guest boots from its disk.
     package var kernel: String
     package var ramdisk: String
-    /// Read-only, raw: squashfs.
+    /// Read-only, raw. The guest's first disk; with `GuestUnion.backingFile` the file below its only disk, `activeLayer`, which is a chain on it.
     package var base: String
     /// qcow2 overlay that the guest writes to.
     package var activeLayer: String
@@ -71,9 +72,13 @@ package struct DomainDescription: Hashable, Sendable, Codable {
     package var console: String
     /// What the guest runs, after ` -- ` on the kernel's command line.
     package var run: String
+    /// What unites base and delta; `auto`: as the guest's ramdisk is made.
+    package var union: GuestUnion
+    /// The kernel's command line without what Cairn adds; nil: that of images by `cairn image build`.
+    package var arguments: String?
     package init(
         name: String, memoryBytes: ByteCount, virtualCPUs: Int, kernel: String, ramdisk: String, base: String, activeLayer: String, console: String,
-        run: String
+        run: String, union: GuestUnion = .auto, arguments: String? = nil
     ) {
         self.name = name
         self.memoryBytes = memoryBytes
@@ -84,6 +89,18 @@ package struct DomainDescription: Hashable, Sendable, Codable {
         self.activeLayer = activeLayer
         self.console = console
         self.run = run
+        self.union = union
+        self.arguments = arguments
+    }
+}
+
+extension DomainDescription {
+    /// The kernel's command line: the console, the guest's own arguments, what unites, and what runs.
+    package func commandLine(console device: String = "ttyS0") -> String {
+        let own = arguments ?? "quiet panic=5 init_on_free=1"
+        // A guest that is not ours unites only when it is told to, and one of ours does what its ramdisk is made for, unless told.
+        let isTold = union != .backingFile && (union != .auto || arguments != nil)
+        return "console=\(device) \(own)" + (isTold ? " cairn.union=\(union.rawValue)" : "") + (run.isEmpty ? "" : " -- " + run)
     }
 }
 

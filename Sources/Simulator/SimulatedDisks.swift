@@ -11,6 +11,10 @@ package struct SimulatedDisks: DeltaDisks {
         try attempt("make", path) { try SimulatedLayer(backing: nil, size: size.rawValue).write(to: path) }
     }
 
+    package func makeFirstLayer(at path: String, size: ByteCount, onBase base: String) async throws(DeltaDiskError) {
+        try attempt("make", path) { try SimulatedLayer(backing: nil, base: base, size: size.rawValue).write(to: path) }
+    }
+
     package func makeOverlay(at path: String, on backing: String) async throws(DeltaDiskError) {
         guard SimulatedLayer.directory(of: path) == SimulatedLayer.directory(of: backing) else {
             throw .failed(operation: "make an overlay", path: path, detail: "\(backing) is in another directory")
@@ -29,11 +33,20 @@ package struct SimulatedDisks: DeltaDisks {
         }
     }
 
+    package func rebase(_ path: String, ontoBase base: String) async throws(DeltaDiskError) {
+        try attempt("rebase", path) {
+            var layer = try SimulatedLayer.read(path)
+            layer.base = base
+            try layer.write(to: path)
+        }
+    }
+
     package func merge(_ layers: [String], into path: String) async throws(DeltaDiskError) {
-        guard let top = layers.last else { throw .failed(operation: "merge", path: path, detail: "there are no layers") }
+        guard let top = layers.last, let lowest = layers.first else { throw .failed(operation: "merge", path: path, detail: "there are no layers") }
         try attempt("merge", path) {
             let size = try SimulatedLayer.read(top).size
-            try SimulatedLayer(backing: nil, size: size, blocks: SimulatedLayer.contents(top)).write(to: path)
+            let base = try SimulatedLayer.read(lowest).base
+            try SimulatedLayer(backing: nil, base: base, size: size, blocks: SimulatedLayer.contents(top)).write(to: path)
         }
     }
 
@@ -63,11 +76,19 @@ package struct FaultyDisks: DeltaDisks {
     package func makeFirstLayer(at path: String, size: ByteCount) async throws(DeltaDiskError) {
         try await call("makeFirstLayer", path) { () throws(DeltaDiskError) in try await base.makeFirstLayer(at: path, size: size) }
     }
+    package func makeFirstLayer(at path: String, size: ByteCount, onBase base: String) async throws(DeltaDiskError) {
+        try await call("makeFirstLayer", path) { () throws(DeltaDiskError) in
+            try await self.base.makeFirstLayer(at: path, size: size, onBase: base)
+        }
+    }
     package func makeOverlay(at path: String, on backing: String) async throws(DeltaDiskError) {
         try await call("makeOverlay", path) { () throws(DeltaDiskError) in try await base.makeOverlay(at: path, on: backing) }
     }
     package func rebase(_ path: String, onto backing: String) async throws(DeltaDiskError) {
         try await call("rebase", path) { () throws(DeltaDiskError) in try await base.rebase(path, onto: backing) }
+    }
+    package func rebase(_ path: String, ontoBase base: String) async throws(DeltaDiskError) {
+        try await call("rebase", path) { () throws(DeltaDiskError) in try await self.base.rebase(path, ontoBase: base) }
     }
     package func merge(_ layers: [String], into path: String) async throws(DeltaDiskError) {
         try await call("merge", path) { () throws(DeltaDiskError) in try await base.merge(layers, into: path) }

@@ -64,6 +64,8 @@ package struct SimulatedGuest: Codable, Hashable, Sendable {
 struct SimulatedLayer: Codable, Hashable {
     var format = "simulated layer"
     var backing: String?
+    /// A file that it lies on, which must be there.
+    var base: String?
     var size: Int64
     var blocks: [Int: UInt64] = [:]
 
@@ -80,6 +82,7 @@ struct SimulatedLayer: Codable, Hashable {
     /// The disk as a guest sees it through the chain that ends in `path`.
     static func contents(_ path: String) throws -> [Int: UInt64] {
         let layer = try read(path)
+        if let base = layer.base { _ = try Data(contentsOf: URL(fileURLWithPath: base)) }
         guard let backing = layer.backing else { return layer.blocks }
         return try contents(directory(of: path) + "/" + backing).merging(layer.blocks) { $1 }
     }

@@ -51,12 +51,15 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
     package var order: OrderID
     /// What each of its disk layers takes in the store, before replication, lowest first; nil where format 1 does not say.
     package var layerBytes: [ByteCount]?
+    /// What its base and delta are united by; nil: the guest has not told.
+    package var union: MountedUnion?
 
     package init(
         id: CheckpointID, task: TaskID, node: NodeID, epoch: Epoch, parent: CheckpointID?, capturedAt: Timestamp, committedAt: Timestamp,
         way: CaptureWay, progress: Double?, stopSeconds: Seconds, latencySeconds: Seconds, uploadSeconds: Seconds, compressSeconds: Seconds,
         memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Replication,
-        storedBytes: ByteCount? = nil, includedBase: Bool, order: OrderID, layerBytes: [ByteCount]? = nil
+        storedBytes: ByteCount? = nil, includedBase: Bool, order: OrderID, layerBytes: [ByteCount]? = nil,
+        union: MountedUnion? = nil
     ) {
         self.id = id
         self.task = task
@@ -81,6 +84,7 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
         self.includedBase = includedBase
         self.order = order
         self.layerBytes = layerBytes
+        self.union = union
     }
 }
 

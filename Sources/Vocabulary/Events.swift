@@ -35,6 +35,8 @@ package enum Event: Hashable, Sendable, Codable {
     case taskStarted(task: TaskID, epoch: Epoch, node: NodeID)
     case taskResumed(ResumeRecord)
     case taskRefused(task: TaskID, epoch: Epoch, node: NodeID, reason: String)
+    /// What the guest's base and delta are united by: once a life, and again by an agent that starts again.
+    case unionSeen(task: TaskID, epoch: Epoch, node: NodeID, MountedUnion)
     /// At most one in a few seconds for each task.
     case progressSeen(ProgressSample)
     case taskFinished(task: TaskID, epoch: Epoch, node: NodeID, result: String)

@@ -36,23 +36,29 @@ package struct TaskSpec: Hashable, Sendable, Codable {
     package var base: String?
     package var kernel: String?
     package var ramdisk: String?
+    /// nil: as the image says.
+    package var union: GuestUnion?
+    /// The kernel's command line for a guest that is not of `cairn image build`; what unites and what runs is added to it.
+    package var arguments: String?
     package var memoryBytes: ByteCount
     package var virtualCPUs: Int
     /// Size of the delta disk, which holds all that the task writes.
     package var deltaBytes: ByteCount
-    /// The command line that the guest runs after boot.
+    /// The command line that the guest runs after boot. Empty: the guest knows by itself what to run.
     package var run: String
     /// Time the whole task needs, undisturbed.
     package var workSeconds: Seconds
 
     package init(
-        image: String? = nil, base: String? = nil, kernel: String? = nil, ramdisk: String? = nil, memoryBytes: ByteCount,
-        virtualCPUs: Int = 1, deltaBytes: ByteCount, run: String, workSeconds: Seconds
+        image: String? = nil, base: String? = nil, kernel: String? = nil, ramdisk: String? = nil, union: GuestUnion? = nil,
+        arguments: String? = nil, memoryBytes: ByteCount, virtualCPUs: Int = 1, deltaBytes: ByteCount, run: String, workSeconds: Seconds
     ) {
         self.image = image
         self.base = base
         self.kernel = kernel
         self.ramdisk = ramdisk
+        self.union = union
+        self.arguments = arguments
         self.memoryBytes = memoryBytes
         self.virtualCPUs = virtualCPUs
         self.deltaBytes = deltaBytes

@@ -43,6 +43,16 @@ struct TaskSensorTests {
         DomainStatus(name: "cairn-t", state: state, process: nil, cpuSeconds: Seconds(cpu), blockWrittenBytes: .zero)
     }
 
+    @Test("what unites the guest's disks is read whatever progress is read from", arguments: [true, false])
+    func union(isConsole: Bool) throws {
+        defer { try? FileManager.default.removeItem(atPath: console) }
+        var sensor = sensor(isConsole ? .console(pattern: "(.*)%", result: "R (.*)", failure: nil) : .cpuTime)
+        try Data("booting\r\nCAIRN UNION aufs rw,dio\r\nCAIRN UNION auto\n".utf8).write(to: URL(fileURLWithPath: console))
+        #expect(sensor.union == nil)
+        _ = try sensor.look(status: status(.running, cpu: 1), at: Timestamp(1))
+        #expect(sensor.union == MountedUnion(kind: .aufs, options: "rw,dio"))
+    }
+
     @Test("half a line waits for its other half; a result outlives its domain")
     func lines() throws {
         defer { try? FileManager.default.removeItem(atPath: console) }

@@ -61,6 +61,7 @@ enum Samples {
                 task: task, node: node, epoch: Epoch(2), checkpoint: checkpointID, fetchSeconds: Seconds(1), restoreSeconds: Seconds(2),
                 fetchedBytes: .mebibytes(12))),
         .taskRefused(task: task, epoch: .first, node: node, reason: "no room"), .progressSeen(sample),
+        .unionSeen(task: task, epoch: .first, node: node, MountedUnion(kind: .backingFile, options: "rw,noatime")),
         .taskFinished(task: task, epoch: Epoch(2), node: node, result: "0f1e2d"),
         .taskFailed(task: task, epoch: .first, node: node, reason: "out of memory"),
         .taskGivenUp(task: task, reason: "it failed three times"),

@@ -14,14 +14,15 @@ world_begin() {
   mkdir -p "$world/images" "$world/processes"
 }
 
-# world_image - make the guest image, or take the one that was made before by this version.
+# world_image [UNION] - make the guest image, or take the one that was made before by this version.
 world_image() {
-  local cache=${CAIRN_CACHE:-$HOME/.cache/cairn}/images key
+  local cache=${CAIRN_CACHE:-$HOME/.cache/cairn}/images union=${1:-auto} key
   key=$(cat "$world_top"/Sources/Adapters/GuestImages/*.swift "$world_top"/Sources/Adapters/GuestImages/Guest/* | sha256sum | cut -c1-16)
+  [[ $union == auto ]] || key+=-$union
   if [[ ! -f $cache/$key/image.json ]]; then
     say "making the guest image"
     mkdir -p "$cache"
-    "$cairn" image build "$cache/$key"
+    "$cairn" image build "$cache/$key" --union "$union"
   fi
   cp -r "$cache/$key" "$world/images/demo"
 }

@@ -102,10 +102,7 @@ hdfs_up() {
     secure_environment >"$directory/env.new"
   else
     hdfs_write_hadoop
-    printf 'export CAIRN_HDFS=http://%s:%s
-export CAIRN_HDFS_DIR=%s
-export CAIRN_HADOOP=%s
-' \
+    printf 'export CAIRN_HDFS=http://%s:%s\nexport CAIRN_HDFS_DIR=%s\nexport CAIRN_HADOOP=%s\n' \
       "$address" "$(<"$directory/port")" "$directory" "$directory/hadoop" >"$directory/env.new"
   fi
   mv "$directory/env.new" "$directory/env"

@@ -20,6 +20,14 @@ package struct QemuDisks: DeltaDisks {
         }
     }
 
+    package func makeFirstLayer(at path: String, size: ByteCount, onBase base: String) async throws(DeltaDiskError) {
+        try await onBlockingThread { () throws(DeltaDiskError) in
+            // A disk has whole sectors.
+            let bytes = max(size.rawValue, (try information(base).size + 511) / 512 * 512)
+            try Tool.qemuImage.run(["create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", path, String(bytes)], on: path)
+        }
+    }
+
     private func makeTemplate(_ template: String, _ size: ByteCount) throws(DeltaDiskError) {
         let raw = "\(template).\(UUID().uuidString).raw"
         let made = raw + ".qcow2"
@@ -41,7 +49,7 @@ package struct QemuDisks: DeltaDisks {
         try await onBlockingThread { () throws(DeltaDiskError) in
             // The size is read from the layer below, which a guest may have open: read without its lock.
             try Tool.qemuImage.run(
-                ["create", "-q", "-f", "qcow2", "-u", "-b", name(backing), "-F", "qcow2", path, String(try size(of: backing))], on: path)
+                ["create", "-q", "-f", "qcow2", "-u", "-b", name(backing), "-F", "qcow2", path, String(try information(backing).size)], on: path)
         }
     }
 
@@ -51,10 +59,24 @@ package struct QemuDisks: DeltaDisks {
         }
     }
 
-    package func merge(_ layers: [String], into path: String) async throws(DeltaDiskError) {
-        guard let top = layers.last else { throw .failed(operation: "merge", path: path, detail: "there are no layers") }
+    package func rebase(_ path: String, ontoBase base: String) async throws(DeltaDiskError) {
         try await onBlockingThread { () throws(DeltaDiskError) in
-            try Tool.qemuImage.run(["convert", "-q", "-f", "qcow2", "-O", "qcow2", top, path], on: path)
+            try Tool.qemuImage.run(["rebase", "-q", "-u", "-b", base, "-F", "raw", path], on: path)
+        }
+    }
+
+    package func merge(_ layers: [String], into path: String) async throws(DeltaDiskError) {
+        guard let top = layers.last, let lowest = layers.first else { throw .failed(operation: "merge", path: path, detail: "there are no layers") }
+        try await onBlockingThread { () throws(DeltaDiskError) in
+            guard let base = try information(lowest).base else {
+                return try Tool.qemuImage.run(["convert", "-q", "-f", "qcow2", "-O", "qcow2", top, path], on: path)
+            }
+            // A copy of the top layer that takes in what the layers between it and the base hold otherwise than the base. Not `convert -B`, which
+            // takes the top layer's own clusters alone. Source: qemu-img(1), rebase, "safe mode".
+            do { try FileManager.default.copyItem(atPath: top, toPath: path) } catch {
+                throw .failed(operation: "copy", path: path, detail: error.localizedDescription)
+            }
+            if top != lowest { try Tool.qemuImage.run(["rebase", "-q", "-f", "qcow2", "-b", base, "-F", "raw", path], on: path) }
         }
     }
 
@@ -68,14 +90,24 @@ package struct QemuDisks: DeltaDisks {
 
     private func name(_ path: String) -> String { (path as NSString).lastPathComponent }
 
-    private func size(of path: String) throws(DeltaDiskError) -> Int64 {
-        struct Information: Decodable {
-            var size: Int64
-            enum CodingKeys: String, CodingKey { case size = "virtual-size" }
+    private struct Information: Decodable {
+        var size: Int64
+        private var backing: String?
+        private var backingFormat: String?
+        enum CodingKeys: String, CodingKey {
+            case size = "virtual-size"
+            case backing = "backing-filename"
+            case backingFormat = "backing-filename-format"
         }
+        /// A raw file below it: a base. Layers are qcow2.
+        var base: String? { backingFormat == "raw" ? backing : nil }
+    }
+
+    /// A guest may have it open: read without its lock.
+    private func information(_ path: String) throws(DeltaDiskError) -> Information {
         let outcome = try Tool.qemuImage.outcome(["info", "-U", "--output=json", path])
         guard outcome.status == 0 else { throw .failed(operation: "info", path: path, detail: outcome.output) }
-        do { return try JSONDecoder().decode(Information.self, from: Data(outcome.output.utf8)).size } catch {
+        do { return try JSONDecoder().decode(Information.self, from: Data(outcome.output.utf8)) } catch {
             throw .failed(operation: "info", path: path, detail: "\(error)")
         }
     }

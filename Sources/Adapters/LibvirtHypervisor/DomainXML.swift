@@ -22,9 +22,7 @@ enum DomainXML {
               <vcpu>\(domain.virtualCPUs)</vcpu>
               <os>
                 <type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type>
-                <kernel>\(escaped(domain.kernel))</kernel>
-                <initrd>\(escaped(domain.ramdisk))</initrd>
-                <cmdline>\(escaped("console=ttyS0 quiet panic=5 init_on_free=1 -- " + domain.run))</cmdline>
+                \(boot(domain))
               </os>
               <features><acpi/></features>
               <cpu mode='custom' match='exact'><model fallback='forbid'>qemu64</model></cpu>
@@ -33,12 +31,7 @@ enum DomainXML {
               <on_reboot>destroy</on_reboot>
               <on_crash>destroy</on_crash>
               <devices>
-                <disk type='file' device='disk'>
-                  <driver name='qemu' type='raw'/>
-                  <source file='\(escaped(domain.base))'/>
-                  <target dev='\(baseTarget)' bus='virtio'/>
-                  <readonly/>
-                </disk>
+                \(domain.union == .backingFile ? "" : baseDisk(domain))
                 <disk type='file' device='disk'>
                   <driver name='qemu' type='qcow2' cache='none' discard='unmap'/>
                   <source file='\(escaped(domain.activeLayer))'/>
@@ -50,6 +43,24 @@ enum DomainXML {
               </devices>
             </domain>
             """
+    }
+
+    /// A kernel of ours, or the guest's own from its disk.
+    private static func boot(_ domain: DomainDescription) -> String {
+        guard !domain.kernel.isEmpty else { return "<boot dev='hd'/>" }
+        let ramdisk = domain.ramdisk.isEmpty ? "" : "<initrd>\(escaped(domain.ramdisk))</initrd>"
+        return "<kernel>\(escaped(domain.kernel))</kernel>\(ramdisk)<cmdline>\(escaped(domain.commandLine()))</cmdline>"
+    }
+
+    private static func baseDisk(_ domain: DomainDescription) -> String {
+        """
+        <disk type='file' device='disk' snapshot='no'>
+          <driver name='qemu' type='raw'/>
+          <source file='\(escaped(domain.base))'/>
+          <target dev='\(baseTarget)' bus='virtio'/>
+          <readonly/>
+        </disk>
+        """
     }
 
     /// A definition out of a save image, for another place: other files, and no memory of the backing chain.
@@ -113,13 +124,13 @@ enum DomainXML {
             .replacing("\"", with: "&quot;")
     }
 
-    /// Memory into a file (nil: not memory), and the delta onto its next layer, at one instant.
+    /// Memory into a file (nil: not memory), and the delta onto its next layer, at one instant. The base is not in it: not every guest has one as
+    /// a disk, and where it is one, it is read-only, which libvirt leaves out by itself.
     static func snapshot(memory: String?, nextLayer: String) -> String {
         """
         <domainsnapshot>
           \(memory.map { "<memory snapshot='external' file='\(escaped($0))'/>" } ?? "")
           <disks>
-            <disk name='\(baseTarget)' snapshot='no'/>
             <disk name='\(deltaTarget)' snapshot='external' type='file'>
               <driver type='qcow2'/>
               <source file='\(escaped(nextLayer))'/>

@@ -338,9 +338,10 @@ struct RunningDomain {
             return String(definition[range]).replacing("&apos;", with: "'").replacing("&quot;", with: "\"").replacing("&lt;", with: "<")
                 .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
         }
-        kernel = try value("<kernel>(.*?)</kernel>")
-        ramdisk = try value("<initrd>(.*?)</initrd>")
-        base = try value("<source file='([^']*)'[^>]*>(?:(?!</disk>).)*<target dev='vda'")
+        // A guest that boots from its disk has no kernel; one on a backing file no base among its disks.
+        kernel = definition.contains("<kernel>") ? try value("<kernel>(.*?)</kernel>") : ""
+        ramdisk = definition.contains("<initrd>") ? try value("<initrd>(.*?)</initrd>") : ""
+        base = definition.contains("<target dev='vda'") ? try value("<source file='([^']*)'[^>]*>(?:(?!</disk>|<source ).)*<target dev='vda'") : ""
         activeLayer = try value("<source file='([^']*)'[^>]*>(?:(?!</disk>|<source ).)*<target dev='vdb'")
         console = try value("<log file='([^']*)'")
     }

@@ -24,7 +24,7 @@ extension DomainXML {
                 <type arch='x86_64' machine='\(machine)'>\(type)</type>
                 <kernel>\(escaped(domain.kernel))</kernel>
                 <initrd>\(escaped(domain.ramdisk))</initrd>
-                <cmdline>\(escaped("console=hvc0 quiet panic=5 init_on_free=1 -- " + domain.run))</cmdline>
+                <cmdline>\(escaped(domain.commandLine(console: "hvc0")))</cmdline>
               </os>
               <clock offset='utc'/>
               <on_poweroff>destroy</on_poweroff>

@@ -105,6 +105,9 @@ package struct XenHypervisor: Hypervisor {
         try await onBlockingThread { () throws(HypervisorError) in
             let lock = try DomainLock(domain.name, in: locks)
             try mustBeFree(domain.name)
+            if domain.union == .backingFile {
+                throw .unsupported(what: "lay a guest's disk on its base", detail: "not under Xen: let the guest unite them (union: auto)")
+            }
             for file in [domain.kernel, domain.ramdisk, domain.base, domain.activeLayer] where access(file, R_OK) != 0 {
                 // Xen would report success, and the guest wait for its disk.
                 throw .failed(operation: "start", name: domain.name, code: errno, detail: "\(file): \(String(cString: strerror(errno)))")

@@ -125,6 +125,7 @@ enum EventTable {
                 case .taskStarted(let task, _, _): Subject("taskStarted", task)
                 case .taskResumed(let resumption): Subject("taskResumed", resumption.task)
                 case .taskRefused(let task, _, _, _): Subject("taskRefused", task)
+                case .unionSeen(let task, _, _, _): Subject("unionSeen", task)
                 case .progressSeen(let sample): Subject("progressSeen", sample.task)
                 case .taskFinished(let task, _, _, _): Subject("taskFinished", task)
                 case .taskFailed(let task, _, _, _): Subject("taskFailed", task)

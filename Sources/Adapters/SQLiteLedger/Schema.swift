@@ -21,6 +21,8 @@ enum Schema {
         }
         // Events and decisions about merged layers, ended tasks in the store and ledgers made anew: payloads that earlier versions do not know.
         migrator.registerMigration("0002 merges, ends, rebuilds") { _ in }
+        // Events about unions, and their key in a checkpoint's record.
+        migrator.registerMigration("0003 unions") { _ in }
         return migrator
     }
 

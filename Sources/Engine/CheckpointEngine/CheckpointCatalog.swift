@@ -105,7 +105,7 @@ package struct CheckpointCatalog: Sendable {
             for path in try await manifests(task, Epoch(epoch)).values {
                 do throws(EngineError) {
                     let manifest = try await manifest(at: path)
-                    named.formUnion([manifest.base, manifest.kernel, manifest.ramdisk].map { Format.content($0) })
+                    named.formUnion(manifest.contents.map { Format.content($0) })
                 } catch .damaged { continue } catch .store(.damaged) { continue } catch .store(.notFound) { continue }
             }
         }

@@ -102,6 +102,7 @@ extension CheckpointEngine {
             try await hypervisor.capture(domain, memoryPath: memory, nextLayer: layer, way: way)
         }
         try passing(.captured)
+        noteUnion(&state, directory)
         state.capture = LocalState.Captured(
             checkpoint: id, at: at, way: taken.way, stopSeconds: taken.stopSeconds, definition: taken.definition, progress: progress,
             layerCount: state.layers.count)
@@ -109,6 +110,19 @@ extension CheckpointEngine {
         state.rotatingTo = nil
         try directory.save(state)
         try passing(.captureNoted)
+    }
+
+    /// As the guest told on its console, where it did: in the life that it booted in, at its beginning.
+    private func noteUnion(_ state: inout LocalState, _ directory: TaskDirectory) {
+        guard state.union?.options ?? "" == "", let console = FileHandle(forReadingAtPath: directory.console) else { return }
+        // A console that cannot be read tells nothing, as one on which nothing was told.
+        let beginning = (try? console.read(upToCount: 1 << 20)) ?? Data()
+        for line in String(decoding: beginning, as: UTF8.self).split(whereSeparator: \.isNewline) {
+            // What lies below the guest the engine knows, and no guest may tell it otherwise.
+            guard let told = MountedUnion(consoleLine: line), state.isOnBase == (told.kind == .backingFile) else { continue }
+            state.union = told
+            return
+        }
     }
 
     private func upload(
@@ -146,7 +160,7 @@ extension CheckpointEngine {
             diskBytes: ByteCount(diskBytes), nonZeroBytes: meter.nonZeroBytes, sentBytes: meter.sentBytes, codec: plan.codec,
             replication: store.properties.replicates ? plan.replication : 1,
             storedBytes: store.properties.replicates ? meter.storedBytes : meter.sentBytes, includedBase: includedBase, order: order,
-            layerBytes: layers.map { ByteCount($0.storedBytes) })
+            layerBytes: layers.map { ByteCount($0.storedBytes) }, union: state.union)
         return Manifest(
             cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory,
             layers: layers,
@@ -185,8 +199,9 @@ extension CheckpointEngine {
         return true
     }
 
-    /// A file on this node with the content of a digest: kept for every task here.
+    /// A file on this node with the content of a digest: kept for every task here. No digest, no file.
     func shared(_ digest: String, _ meter: Transfer.Meter) async throws(EngineError) -> String {
+        if digest.isEmpty { return "" }
         let folder = configuration.work + "/contents"
         let file = folder + "/" + digest.replacing(":", with: "-")
         if FileManager.default.fileExists(atPath: file) { return file }

@@ -72,7 +72,7 @@ package struct CheckpointEngine: Sendable {
             tasks.append(
                 LocalTask(
                     submission: state.submission, epoch: state.epoch, domain: Self.domain(of: state.submission.task), console: directory.console,
-                    progressAtStart: state.progressAtStart))
+                    progressAtStart: state.progressAtStart, union: state.union))
         }
         return tasks
     }
@@ -99,9 +99,17 @@ package struct CheckpointEngine: Sendable {
         var state = LocalState(
             submission: submission, epoch: epoch, kernel: images.kernel, ramdisk: images.ramdisk, base: images.base,
             baseDigest: try digest(images.base), kernelDigest: try digest(images.kernel), ramdiskDigest: try digest(images.ramdisk))
+        // Known at once; what is mounted in a guest, the guest tells.
+        if images.union == .backingFile { state.union = MountedUnion(kind: .backingFile) }
+        let onBase = state.isOnBase
         let first = TaskDirectory.layerName(0)
         try await onDisk { () throws(DeltaDiskError) in
-            try await disks.makeFirstLayer(at: directory.layer(first), size: submission.sla.task.deltaBytes)
+            let size = submission.sla.task.deltaBytes
+            if onBase {
+                try await disks.makeFirstLayer(at: directory.layer(first), size: size, onBase: images.base)
+            } else {
+                try await disks.makeFirstLayer(at: directory.layer(first), size: size)
+            }
         }
         state.layers = [.init(file: first)]
         try directory.save(state)
@@ -161,10 +169,11 @@ package struct CheckpointEngine: Sendable {
         return DomainDescription(
             name: Self.domain(of: state.submission.task), memoryBytes: spec.memoryBytes, virtualCPUs: spec.virtualCPUs, kernel: state.kernel,
             ramdisk: state.ramdisk, base: state.base, activeLayer: directory.layer(state.layers.last?.file ?? ""), console: directory.console,
-            run: spec.run)
+            run: spec.run, union: state.isOnBase ? .backingFile : spec.union ?? .auto, arguments: spec.arguments)
     }
 
     func digest(_ file: String) throws(EngineError) -> String {
+        if file.isEmpty { return "" }
         do { return try Digest.sha256(file: file) } catch { throw .local(path: file, detail: error.localizedDescription) }
     }
 
@@ -218,13 +227,17 @@ package struct CheckpointEngine: Sendable {
         var state = LocalState(
             submission: manifest.submission, epoch: directory.epoch, kernel: try await shared(manifest.kernel, meter),
             ramdisk: try await shared(manifest.ramdisk, meter), base: try await shared(manifest.base, meter), baseDigest: manifest.base,
-            kernelDigest: manifest.kernel, ramdiskDigest: manifest.ramdisk, parent: checkpoint, progressAtStart: manifest.record.progress ?? 0)
+            kernelDigest: manifest.kernel, ramdiskDigest: manifest.ramdisk, parent: checkpoint, progressAtStart: manifest.record.progress ?? 0,
+            union: manifest.record.union)
         for (index, content) in manifest.layers.enumerated() {
             let file = TaskDirectory.layerName(index)
             try await transfer.download(content, to: directory.layer(file), meter: meter)
-            if index > 0 {
-                try await onDisk { () throws(DeltaDiskError) in
+            let base = state.isOnBase ? state.base : nil
+            try await onDisk { () throws(DeltaDiskError) in
+                if index > 0 {
                     try await disks.rebase(directory.layer(file), onto: directory.layer(TaskDirectory.layerName(index - 1)))
+                } else if let base {
+                    try await disks.rebase(directory.layer(file), ontoBase: base)
                 }
             }
             state.layers.append(.init(file: file, content: content))
@@ -284,24 +297,6 @@ package struct LocalTask: Hashable, Sendable {
     package var domain: String
     package var console: String
     package var progressAtStart: Double
-}
-
-/// A task's files: the image's, unless the declaration names its own.
-struct Images {
-    var kernel: String
-    var ramdisk: String
-    var base: String
-
-    init(_ spec: TaskSpec, directory: String) throws(EngineError) {
-        func absolute(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
-        func file(_ own: String?, _ name: String) -> String? { own.map(absolute) ?? spec.image.map { absolute($0) + "/" + name } }
-        guard let kernel = file(spec.kernel, "vmlinuz"), let ramdisk = file(spec.ramdisk, "ramdisk"), let base = file(spec.base, "base.squashfs")
-        else { throw .local(path: directory, detail: "the task names no image, nor all of base, kernel and ramdisk") }
-        for path in [kernel, ramdisk, base] where !FileManager.default.isReadableFile(atPath: path) {
-            throw .local(path: path, detail: "is not there or cannot be read; `cairn image build` makes an image")
-        }
-        self.kernel = kernel
-        self.ramdisk = ramdisk
-        self.base = base
-    }
+    /// What base and delta are united by, as far as the engine knows.
+    package var union: MountedUnion?
 }

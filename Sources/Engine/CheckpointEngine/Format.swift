@@ -105,10 +105,12 @@ package struct Manifest: Hashable, Sendable, Codable {
     package var memory: ContentRecord
     /// Disk layers, lowest first.
     package var layers: [ContentRecord]
-    /// Digests of content that tasks share.
+    /// Digests of content that tasks share. Of a guest that boots from its disk, kernel and ramdisk are empty.
     package var base: String
     package var kernel: String
     package var ramdisk: String
+
+    package var contents: [String] { [base, kernel, ramdisk].filter { !$0.isEmpty } }
 }
 
 /// A document with a digest of its text, so that one that was damaged is never taken for whole.

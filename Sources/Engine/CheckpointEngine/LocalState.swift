@@ -18,6 +18,7 @@ struct LocalState: Codable, Hashable, Sendable {
     /// A merge that was begun; whether it came to its end, the hypervisor knows.
     var merging: Merging?
     var capture: Captured?
+    /// Empty, like their digests: the guest boots from its disk.
     var kernel: String
     var ramdisk: String
     var base: String
@@ -28,9 +29,16 @@ struct LocalState: Codable, Hashable, Sendable {
     var progressAtStart = 0.0
     var nextNumber = 1
     var resumption: ResumeRecord?
+    /// What base and delta are united by; nil: the guest has not told yet.
+    var union: MountedUnion?
+
+    /// The first layer lies on the base.
+    var isOnBase: Bool { union?.kind == .backingFile }
 
     /// Content that tasks share: files here, and their digests.
-    var contents: [(file: String, digest: String)] { [(kernel, kernelDigest), (ramdisk, ramdiskDigest), (base, baseDigest)] }
+    var contents: [(file: String, digest: String)] {
+        [(kernel, kernelDigest), (ramdisk, ramdiskDigest), (base, baseDigest)].filter { $0.digest != "" }
+    }
 
     struct Layer: Codable, Hashable, Sendable {
         /// In `layers/`.

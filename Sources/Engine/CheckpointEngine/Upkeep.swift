@@ -181,7 +181,7 @@ package struct StoreUpkeep: Sendable {
     package func problems(of manifest: Manifest, readData: Bool, _ seen: inout Seen) async throws(EngineError) -> [String] {
         var contents = [manifest.memory] + manifest.layers
         var problems: [String] = []
-        for digest in [manifest.base, manifest.kernel, manifest.ramdisk] {
+        for digest in manifest.contents {
             let path = Format.content(digest) + "/content.json"
             do throws(EngineError) {
                 contents.append(

@@ -65,6 +65,7 @@ package actor NodeAgent {
     private struct Watch {
         var sensor: TaskSensor
         var sample: ProgressSample?
+        var union: MountedUnion?
         var end: TaskSensor.End?
         var sampledAt: Timestamp?
         var lastCheckpointAt: Timestamp
@@ -165,6 +166,12 @@ package actor NodeAgent {
         guard watch.end == nil else { return }
         let seen = try watch.sensor.look(status: status, at: now)
         watch.sample = seen.sample
+        // Told by the guest when it boots; of one that was resumed, or that tells nothing, the engine knows.
+        let told = watch.sensor.union.flatMap { ($0.kind == .backingFile) == (task.union?.kind == .backingFile) ? $0 : nil }
+        if let union = told ?? task.union, union != watch.union {
+            try await journal.write(.unionSeen(task: id, epoch: task.epoch, node: configuration.node, union), at: now)
+            watch.union = union
+        }
         if seen.end != nil || watch.sampledAt.map({ now - $0 >= configuration.sampleInterval }) ?? true {
             watch.sampledAt = now
             try await journal.write(.progressSeen(seen.sample), at: now)

@@ -57,7 +57,7 @@ package struct Knowledge: Hashable, Sendable {
             resumptions.append(resumption)
             tasks[resumption.task]?.fold(record)
         case .taskCancelled(let task, _), .restoreAsked(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _),
-            .taskStarted(let task, _, _),
+            .taskStarted(let task, _, _), .unionSeen(let task, _, _, _),
             .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _), .taskGivenUp(let task, _),
             .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _), .checkpointCaptured(let task, _, _, _, _),
             .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task):

@@ -85,6 +85,9 @@ package struct TaskKnowledge: Hashable, Sendable {
     /// When layers were last merged in this epoch, and how many there were afterwards; nil: not since it began.
     package private(set) var lastMerge: Merge?
 
+    /// What its guest's base and delta are united by, as told in its newest life that told it.
+    package private(set) var union: MountedUnion?
+
     package static let sampleLimit = 60
 
     package struct Capture: Hashable, Sendable {
@@ -159,6 +162,7 @@ package struct TaskKnowledge: Hashable, Sendable {
             samples.append(sample)
             if samples.count > Self.sampleLimit { samples.removeFirst(samples.count - Self.sampleLimit) }
             highestProgress = max(highestProgress, sample.fraction)
+        case .unionSeen(_, let epoch, _, let seen) where epoch == self.epoch: union = seen
         case .taskFinished(_, let epoch, _, let result) where epoch == self.epoch: end(.finished(result: result), at: record.at)
         case .taskFailed(_, let epoch, let node, let reason) where epoch == self.epoch:
             // An agent that starts again says it again.

@@ -22,6 +22,8 @@ package struct TaskSensor: Sendable {
     private var partial: [UInt8] = []
     private var fraction: Double
     private var end: End?
+    /// What the guest told of its base and delta; nil: nothing yet.
+    package private(set) var union: MountedUnion?
     /// CPU time of this life's earlier domains: the hypervisor's counter restarts from zero at a restore.
     private var cpuBefore = Seconds.zero
     private var cpuLast = Seconds.zero
@@ -49,8 +51,11 @@ package struct TaskSensor: Sendable {
             if status.blockWrittenBytes < writtenLast { writtenBefore = writtenBefore + writtenLast }
             writtenLast = status.blockWrittenBytes
         }
-        if let reader = try ProgressReader(source) {
-            for line in try newLines() {
+        let reader = try ProgressReader(source)
+        let lines = try newLines()
+        if union == nil { union = lines.lazy.compactMap { MountedUnion(consoleLine: $0) }.first }
+        if let reader {
+            for line in lines {
                 switch reader.read(line) {
                 case .progress(let value): fraction = value
                 case .result(let result):

@@ -153,6 +153,8 @@ package struct Life: Hashable, Sendable, Codable {
     package var fetchSeconds: Seconds?
     package var restoreSeconds: Seconds?
     package var fetchedBytes: ByteCount?
+    /// What the guest's base and delta are united by; nil: not told.
+    package var union: MountedUnion?
 }
 
 /// An interruption of a task, what it cost, and how it went on.

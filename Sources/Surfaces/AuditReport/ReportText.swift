@@ -75,6 +75,9 @@ extension TaskReport {
         page.paragraph(sentence, indent: 2)
         page.entry("state", outline)
         page.entry("result", happened.result ?? "none")
+        if let union = lives.last(where: { $0.union != nil })?.union {
+            page.entry("union", union.kind.rawValue + (union.options.isEmpty ? "" : " (\(union.options))"))
+        }
         page.entry("declared", "\(Words.short(promised.sla)), policy \(promised.policy), prefers \(promised.preference)")
         if let penalty = penaltyWords { page.entry("penalty", penalty) }
         writePromises(to: &page)

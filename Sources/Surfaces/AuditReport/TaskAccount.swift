@@ -94,7 +94,7 @@ struct TaskAccount {
                 epoch: life.epoch, node: life.node, from: life.from, startedAt: life.startedAt.map(Moment.init),
                 startProgress: life.from.flatMap { story.checkpoint($0)?.progress } ?? 0, endedAt: life.endedAt.map(Moment.init), end: life.end,
                 fetchSeconds: life.resumption?.fetchSeconds, restoreSeconds: life.resumption?.restoreSeconds,
-                fetchedBytes: life.resumption?.fetchedBytes)
+                fetchedBytes: life.resumption?.fetchedBytes, union: life.union)
         }
     }
 

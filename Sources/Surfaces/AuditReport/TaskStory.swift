@@ -19,6 +19,7 @@ struct TaskStory {
         var endedAt: Timestamp?
         var end: Life.End = .running
         var resumption: ResumeRecord?
+        var union: MountedUnion?
     }
 
     /// Something that ended a life before its time.
@@ -74,6 +75,7 @@ struct TaskStory {
             lives[lives.count - 1].startedAt = record.at
             lives[lives.count - 1].resumption = resumption
             lives[lives.count - 1].from = resumption.checkpoint
+        case .unionSeen(_, let epoch, _, let union) where epoch == self.epoch && !lives.isEmpty: lives[lives.count - 1].union = union
         case .taskRefused(_, let epoch, _, _) where epoch == self.epoch:
             if lives.last?.startedAt == nil { end(.superseded, at: record.at) }
         case .epochRaised(_, let epoch, let node, let from) where epoch > self.epoch:
@@ -195,7 +197,8 @@ extension Event {
         switch self {
         case .taskSubmitted(let submission): submission.task
         case .taskCancelled(let task, _), .restoreAsked(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _),
-            .taskStarted(let task, _, _), .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _),
+            .taskStarted(let task, _, _), .unionSeen(let task, _, _, _), .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _),
+            .taskFailed(let task, _, _, _),
             .taskGivenUp(let task, _), .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _),
             .checkpointCaptured(let task, _, _, _, _), .checkpointFailed(let task, _, _, _, _, _), .staleCommitRefused(let task, _, _, _),
             .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task):

@@ -230,6 +230,7 @@ enum Telling {
         switch event {
         case .taskSubmitted(let submission): "\(submission.task): submitted"
         case .taskStarted(let task, _, let node): "\(task): runs on \(node)"
+        case .unionSeen(let task, _, _, let union): "\(task): base and delta are united by \(union.kind.rawValue)"
         case .checkpointCommitted(let checkpoint):
             "\(checkpoint.task): checkpoint \(checkpoint.id) is safe in the store (stopped \(hundredths(checkpoint.stopSeconds.rawValue)) s, "
                 + "\(hundredths(checkpoint.sentBytes.mebibytes)) MiB sent, \(checkpoint.codec.rawValue))"

@@ -86,6 +86,10 @@ let house: [Room] = [
     // Every port as a seeded fake with faults and a virtual clock.
     Room(name: "Simulator", path: "Sources/Simulator", rooms: ["Vocabulary", "Ports"], kind: .outside),
 
+    // Policies tried on a virtual clock, by the same analysis and planning.
+    Room(
+        name: "Simulation", path: "Sources/Simulation", rooms: ["Vocabulary", "Knowledge", "Analysis", "Planning", "PlanningModel"], tests: []),
+
     // They render facts and decide nothing.
     Room(name: "AuditReport", path: "Sources/Surfaces/AuditReport", rooms: ["Vocabulary", "Ports", "Knowledge"], kind: .outside, tests: []),
     Room(
@@ -100,7 +104,7 @@ let house: [Room] = [
         rooms: [
             "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
             "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
-            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "AuditReport", "ManagerAPI", "Evaluation",
+            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "Simulation", "AuditReport", "ManagerAPI", "Evaluation",
             "CChildren", "CResources",
         ],
         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
@@ -117,7 +121,7 @@ let house: [Room] = [
     Room(name: "CResources", path: "Sources/System/CResources", kind: .shim(links: [])),
 ]
 
-let pureRooms = ["Vocabulary", "Declarations", "Knowledge", "PlanningModel", "Analysis", "Planning"]
+let pureRooms = ["Vocabulary", "Declarations", "Knowledge", "PlanningModel", "Analysis", "Planning", "Simulation"]
 
 /// The rooms asked for by CAIRN_ROOMS with all that they stand on; everything without it.
 func rooms(asked: String?) -> [Room] {

@@ -1,10 +1,10 @@
 import Vocabulary
 
 /// Durations, sizes, shares, amounts and moments as they are written.
-enum Quantity {
-    struct Trouble: Error, Equatable {
-        var message: String
-        var suggestion: String?
+package enum Quantity {
+    package struct Trouble: Error, Equatable {
+        package var message: String
+        package var suggestion: String?
     }
 
     /// A number as people write it: no `nan`, no `inf`, no `0x10`, nothing that overflows.
@@ -27,7 +27,7 @@ enum Quantity {
     private static let durationForm = "a duration has units w, d, h, m or s, for example 90s or 1h30m"
 
     /// `90s`, `1h30m`, `1.5h`: units `w d h m s`, each at most once, from the largest down. Never negative.
-    static func duration(_ text: String) throws(Trouble) -> Seconds {
+    package static func duration(_ text: String) throws(Trouble) -> Seconds {
         if text.hasPrefix("-") { throw Trouble(message: "\(shown(text)) is negative", suggestion: durationForm) }
         if decimal(text) != nil { throw Trouble(message: "\(shown(text)) has no unit", suggestion: "did you mean \(text)s?") }
         do throws(Trouble) { return try exactDuration(text) } catch {
@@ -113,7 +113,7 @@ enum Quantity {
     private static let sizeForm = "a size has units KiB, MiB, GiB or TiB, for example 128MiB"
 
     /// `128MiB`, `1.5GiB`: IEC units alone, so that nobody has to guess what a kilobyte is. Never negative.
-    static func size(_ text: String) throws(Trouble) -> ByteCount {
+    package static func size(_ text: String) throws(Trouble) -> ByteCount {
         if text.hasPrefix("-") { throw Trouble(message: "\(shown(text)) is negative", suggestion: sizeForm) }
         if let bare = decimal(text) {
             // A large bare number is meant in bytes, a small one in mebibytes.
@@ -155,7 +155,7 @@ enum Quantity {
     private static let shareForm = "a share is written 0.95 or 95%"
 
     /// `0.95` or `95%`, from 0 to 1.
-    static func share(_ text: String) throws(Trouble) -> Double {
+    package static func share(_ text: String) throws(Trouble) -> Double {
         let isPercentage = text.hasSuffix("%")
         guard let value = decimal(isPercentage ? text.dropLast() : text[...]) else {
             throw Trouble(message: "\(shown(text)) is no share", suggestion: shareForm)

@@ -73,9 +73,32 @@ struct CommandTests {
         #expect(wrong.errors.contains("frobnicate"))
     }
 
+    @Test("the same seed simulates the same to the last byte; every problem of what is to be simulated is told")
+    func simulation() throws {
+        func simulate(_ seed: String) throws -> Ended {
+            try cairn(
+                "simulate", "--policy", "policies/default.yaml", "policies/fixed-10-minutes.yaml", "--tasks", "sla", "--nodes", "3", "--mtbf", "5m",
+                "--downtime", "1m", "--runs", "2", "--seed", seed, "--jobs", "2", "--json", "-", "--quiet")
+        }
+        let once = try simulate("3")
+        #expect(once.status == 0, "\(once.errors)")
+        #expect(once.errors.isEmpty)
+        #expect(once.output.contains("\"cairn.simulation/v1\""))
+        #expect(try simulate("3").output == once.output)
+        #expect(try simulate("4").output != once.output)
+        let trace = FileManager.default.temporaryDirectory.appending(path: "cairn-trace-" + UUID().uuidString)
+        try Data("node,down_start_epoch_seconds,down_end_epoch_seconds,cause\n1,soon,7,x\n1,9,7,x\n".utf8).write(to: trace)
+        defer { do { try FileManager.default.removeItem(at: trace) } catch { Issue.record(error) } }
+        let bad = try cairn(
+            "simulate", "--policy", "sla/finish-sooner.yaml", "--tasks", "sla", "--trace", trace.path, "--distribution", "normal", "--stop", "5")
+        #expect(bad.status == 1)
+        for part in ["declares no CheckpointPolicy", ":2: error:", ":3: error:", "--distribution", "--stop"] { #expect(bad.errors.contains(part)) }
+        #expect(try cairn("simulate", "--policy", "policies/default.yaml", "--tasks", "nowhere", "--nodes", "3").status == 2)
+    }
+
     @Test(
         "each command says what it is for",
-        arguments: ["run", "agent", "task", "checkpoint", "decisions", "explain", "audit", "sla", "policy", "fleet", "image", "bench"])
+        arguments: ["run", "agent", "task", "checkpoint", "decisions", "explain", "audit", "sla", "policy", "simulate", "fleet", "image", "bench"])
     func help(_ command: String) throws {
         let ended = try cairn(command, "--help")
         #expect(ended.status == 0)

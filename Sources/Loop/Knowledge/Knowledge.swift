@@ -28,6 +28,22 @@ package struct Knowledge: Hashable, Sendable {
         return next
     }
 
+    /// The nodes, policies and store of this one, with the tasks of another and what they have cost: all that it takes to plan for few of
+    /// very many tasks.
+    package func joined(withTasksOf other: Knowledge) -> Knowledge {
+        var joined = self
+        joined.tasks = other.tasks
+        joined.checkpoints = other.checkpoints
+        joined.resumptions = other.resumptions
+        return joined
+    }
+
+    /// Forgets all but the newest of what costs are learnt from; tasks keep what was committed.
+    package mutating func forget(allButNewest count: Int) {
+        checkpoints.removeFirst(max(0, checkpoints.count - count))
+        resumptions.removeFirst(max(0, resumptions.count - count))
+    }
+
     package var liveTasks: [TaskKnowledge] {
         tasks.values.filter { !$0.state.isFinal }.sorted { $0.submission.submittedAt < $1.submission.submittedAt }
     }

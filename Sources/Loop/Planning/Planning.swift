@@ -21,10 +21,13 @@ package enum Planning {
     /// Version of what is computed here, kept with each decision.
     package static let models = "1"
 
+    /// - Parameter elsewhere: tasks that each node has beside those that are known here, where planning is for few of many.
     package static func plan(
-        _ knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64
+        _ knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64,
+        elsewhere: [NodeID: Int] = [:]
     ) -> Plan {
         var draft = Draft(knowledge: knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: nextDecision)
+        draft.arriving = elsewhere
         draft.declareNodesLost()
         for task in knowledge.liveTasks {
             switch task.state {
@@ -51,7 +54,7 @@ struct Draft {
     let schedules: [TaskID: Schedule]
     private(set) var decisions: [Decision] = []
     var nextSchedules: [TaskID: Schedule] = [:]
-    /// Tasks that this plan sends to a node, on top of those that are there.
+    /// Tasks that this plan sends to a node, and that it has elsewhere, on top of those that are known there.
     var arriving: [NodeID: Int] = [:]
     private var number: Int64
 

@@ -1,0 +1,54 @@
+/// What happens next: a heap by time; what happens at the same time happens in the order in which it was put in.
+struct EventQueue {
+    enum Kind: UInt8 {
+        case submit, task, transfer, nodeDown, nodeUp, nodeSilent, nodeBare
+    }
+
+    struct Entry {
+        var time: Double
+        fileprivate var order: UInt64
+        var kind: Kind
+        var subject: Int32
+        /// Entries whose subject has moved on since are passed over.
+        var version: UInt32
+
+        fileprivate func comes(before other: Entry) -> Bool { time < other.time || time == other.time && order < other.order }
+    }
+
+    private var heap: [Entry] = []
+    private var pushed: UInt64 = 0
+
+    var isEmpty: Bool { heap.isEmpty }
+
+    mutating func push(_ kind: Kind, _ subject: Int, at time: Double, version: UInt32 = 0) {
+        pushed += 1
+        var child = heap.count
+        let entry = Entry(time: time, order: pushed, kind: kind, subject: Int32(subject), version: version)
+        heap.append(entry)
+        while child > 0 {
+            let parent = (child - 1) / 4
+            guard entry.comes(before: heap[parent]) else { break }
+            heap[child] = heap[parent]
+            child = parent
+        }
+        heap[child] = entry
+    }
+
+    mutating func pop() -> Entry? {
+        guard let first = heap.first, let last = heap.popLast() else { return nil }
+        let count = heap.count
+        guard count > 0 else { return first }
+        var parent = 0
+        while true {
+            let begin = 4 * parent + 1
+            guard begin < count else { break }
+            var least = begin
+            for child in (begin + 1)..<max(begin + 1, min(begin + 4, count)) where heap[child].comes(before: heap[least]) { least = child }
+            guard heap[least].comes(before: last) else { break }
+            heap[parent] = heap[least]
+            parent = least
+        }
+        heap[parent] = last
+        return first
+    }
+}

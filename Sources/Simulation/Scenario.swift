@@ -108,7 +108,7 @@ struct Guest {
     let workSeconds: Double
     private let stopSeconds: Double
     private let contentBytes: Double
-    private let writtenBytesPerSecond: Double
+    let writtenBytesPerSecond: Double
     private let ratioFactor: Double
 
     init(_ costs: GuestCosts, _ task: TaskSpec, seed: UInt64, run: Int, index: Int) {

@@ -58,6 +58,7 @@ struct TaskRun {
     var savedWork = 0.0
     var capturedWork = 0.0
     var lifeBegan = 0.0
+    var workAtStart = 0.0
     var failedAt: Double?
     /// A start or a resumption is in force that its node has not heard of.
     var isOrdered = false
@@ -87,6 +88,8 @@ struct TaskRun {
     private var untold: [EventRecord] = []
     /// The newest commits that were not told yet: the older ones would have been pruned, and costs forget.
     var commits: [Committed] = []
+    /// The one before them.
+    var skipped: Committed?
     static let mostUntold = 8
 
     init(_ submission: TaskSubmission, guest: Guest, submittedAt: Double, keepCount: Int) {

@@ -80,7 +80,11 @@ extension World {
     // MARK: What agents would have reported
 
     mutating func tellAll(_ index: Int) {
+        // What was written is counted from capture to capture, so the one before the first that is told matters too.
+        if let skipped = tasks[index].skipped { tellCapture(index, skipped.underway, skipped.epoch, skipped.node) }
+        tasks[index].skipped = nil
         for commit in tasks[index].commits {
+            if !commit.underway.isTold { tellCapture(index, commit.underway, commit.epoch, commit.node) }
             let record = self.record(of: commit, index)
             tasks[index].tell(.checkpointCommitted(record), at: Self.origin + Seconds(commit.at))
             if recent.count == 20 { recent.removeFirst() }
@@ -89,30 +93,37 @@ extension World {
         tasks[index].commits.removeAll(keepingCapacity: true)
         if let underway = tasks[index].underway, !underway.isTold, let node = tasks[index].node {
             tasks[index].underway?.isTold = true
-            let task = tasks[index].id
-            let checkpoint = CheckpointID(epoch: tasks[index].epoch, number: underway.number)
-            let at = Self.origin + Seconds(underway.capturedAt)
-            tasks[index].tell(
-                .checkpointStarted(
-                    task: task, epoch: tasks[index].epoch, checkpoint: checkpoint, node: nodes[node].id, order: orderID(underway, index)), at: at)
-            tasks[index].tell(
-                .checkpointCaptured(
-                    task: task, epoch: tasks[index].epoch, checkpoint: checkpoint, stopSeconds: Seconds(underway.image.stopSeconds),
-                    progress: underway.work / tasks[index].guest.workSeconds), at: at)
+            tellCapture(index, underway, tasks[index].epoch, node)
         }
-        tellProgress(index)
+        if tasks[index].phase == .running { tellProgress(index) }
         tasks[index].fold()
+    }
+
+    private mutating func tellCapture(_ index: Int, _ underway: TaskRun.Underway, _ epoch: Epoch, _ node: Int) {
+        let task = tasks[index].id
+        let checkpoint = CheckpointID(epoch: epoch, number: underway.number)
+        let at = Self.origin + Seconds(underway.capturedAt)
+        let progress = underway.work / tasks[index].guest.workSeconds
+        tasks[index].tell(.progressSeen(sample(index, epoch, node, at: at, work: underway.work)), at: at)
+        tasks[index].tell(
+            .checkpointStarted(task: task, epoch: epoch, checkpoint: checkpoint, node: nodes[node].id, order: orderID(underway, index)), at: at)
+        tasks[index].tell(
+            .checkpointCaptured(
+                task: task, epoch: epoch, checkpoint: checkpoint, stopSeconds: Seconds(underway.image.stopSeconds), progress: progress), at: at)
     }
 
     /// What its console would say.
     mutating func tellProgress(_ index: Int) {
-        guard let node = tasks[index].node, tasks[index].phase == .running || tasks[index].phase == .down && !tasks[index].isOrdered else { return }
-        let task = tasks[index]
+        guard let node = tasks[index].node else { return }
         tasks[index].tell(
-            .progressSeen(
-                ProgressSample(
-                    task: task.id, epoch: task.epoch, node: nodes[node].id, at: timestamp, fraction: min(1, task.work / task.guest.workSeconds),
-                    cpuSeconds: Seconds(task.account.workSeconds), blockWrittenBytes: .zero)), at: timestamp)
+            .progressSeen(sample(index, tasks[index].epoch, node, at: timestamp, work: tasks[index].work)), at: timestamp)
+    }
+
+    private func sample(_ index: Int, _ epoch: Epoch, _ node: Int, at time: Timestamp, work: Double) -> ProgressSample {
+        let inThisLife = max(0, work - tasks[index].workAtStart)
+        return ProgressSample(
+            task: tasks[index].id, epoch: epoch, node: nodes[node].id, at: time, fraction: min(1, work / tasks[index].guest.workSeconds),
+            cpuSeconds: Seconds(inThisLife), blockWrittenBytes: ByteCount(Int64(inThisLife * tasks[index].guest.writtenBytesPerSecond)))
     }
 
     private func orderID(_ underway: TaskRun.Underway, _ index: Int) -> OrderID {

@@ -14,13 +14,13 @@ extension World {
     /// The earliest of what can happen next to a task by itself.
     mutating func arm(_ index: Int) {
         tasks[index].version &+= 1
-        let task = tasks[index]
-        guard task.phase == .running else { return }
-        var next = min(task.since + max(0, task.guest.workSeconds - task.work) / task.speed, max(task.nextPlanning, now))
-        if task.underway == nil, let interval = task.interval {
-            next = min(next, task.since + max(0, task.capturedWork + interval - task.work) / task.speed)
+        guard tasks[index].phase == .running else { return }
+        let (since, work, speed) = (tasks[index].since, tasks[index].work, tasks[index].speed)
+        var next = min(since + max(0, tasks[index].guest.workSeconds - work) / speed, max(tasks[index].nextPlanning, now))
+        if let interval = tasks[index].interval, tasks[index].underway == nil {
+            next = min(next, since + max(0, tasks[index].capturedWork + interval - work) / speed)
         }
-        queue.push(.task, index, at: next, version: task.version)
+        queue.push(.task, index, at: next, version: tasks[index].version)
     }
 
     mutating func taskIsDue(_ index: Int) {
@@ -98,7 +98,7 @@ extension World {
         }
         tasks[index].savedWork = underway.work
         tasks[index].newestBytes = transfer.bytes
-        if tasks[index].commits.count == TaskRun.mostUntold { tasks[index].commits.removeFirst() }
+        if tasks[index].commits.count == TaskRun.mostUntold { tasks[index].skipped = tasks[index].commits.removeFirst() }
         tasks[index].commits.append(TaskRun.Committed(underway: underway, epoch: tasks[index].epoch, node: node, at: now))
         guard tasks[index].phase == .running else { return }
         if PlanningMoments.isDue(afterCheckpoint: tasks[index].account.checkpoints) { tasks[index].nextPlanning = now }
@@ -223,6 +223,7 @@ extension World {
         tasks[index].speed = 1
         tasks[index].capturedWork = tasks[index].work
         tasks[index].lifeBegan = now
+        tasks[index].workAtStart = tasks[index].work
         if let failed = tasks[index].failedAt {
             tasks[index].failedAt = nil
             if let most = tasks[index].submission.sla.limits.recoverySeconds, now - failed > most.rawValue { tasks[index].account.limitsBroken += 1 }

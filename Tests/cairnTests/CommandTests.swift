@@ -96,6 +96,34 @@ struct CommandTests {
         #expect(try cairn("simulate", "--policy", "policies/default.yaml", "--tasks", "nowhere", "--nodes", "3").status == 2)
     }
 
+    @Test("policies are tested in situations, and a failure is told to people, programs and continuous integration")
+    func policyTests() throws {
+        let good = try cairn("policy", "test", "policies/tests")
+        #expect(good.status == 0, "\(good.output)")
+        #expect(good.output.hasSuffix("5 of 5 passed\n"))
+        let folder = FileManager.default.temporaryDirectory.appending(path: "cairn-tests-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { do { try FileManager.default.removeItem(at: folder) } catch { Issue.record(error) } }
+        let own = try String(contentsOf: Self.top.appending(path: "policies/tests/default.yaml"), encoding: .utf8)
+            .replacing("../default.yaml", with: Self.top.path + "/policies/default.yaml")
+            .replacing("../fixed-10-minutes.yaml", with: folder.path + "/none.yaml")
+            .replacing("tasks/", with: Self.top.path + "/policies/tests/tasks/").replacing("rules: [on-trial]", with: "rules: none")
+        try Data(own.utf8).write(to: folder.appending(path: "changed.yaml"))
+        let junit = folder.appending(path: "junit.xml")
+        let bad = try cairn("policy", "test", folder.path, "--json", "--junit", junit.path)
+        #expect(bad.status == 1)
+        struct Result: Decodable {
+            var name: String
+            var hasPassed: Bool
+            var failures: [String]
+        }
+        let failed = try JSONDecoder().decode([Result].self, from: Data(bad.output.utf8)).filter { !$0.hasPassed }
+        #expect(failed.map(\.name) == ["on-trial-is-only-watched", "fixed-is-fixed"])
+        #expect(failed.first?.failures == ["rules: none is expected, and it is on-trial"])
+        let xml = try String(contentsOf: junit, encoding: .utf8)
+        #expect(xml.contains("tests=\"5\" failures=\"2\"") && xml.contains("none.yaml"))
+    }
+
     @Test(
         "each command says what it is for",
         arguments: ["run", "agent", "task", "checkpoint", "decisions", "explain", "audit", "sla", "policy", "simulate", "fleet", "image", "bench"])

@@ -34,7 +34,8 @@ struct PaperStores {
     func missing(_ store: PaperStore) -> String? {
         switch store {
         case .hdfs: hdfs == nil ? "\(store.name): CAIRN_HDFS names no NameNode (scripts/lab hdfs up)" : nil
-        case .ftp, .sftp: "\(store.name): this version has no such store"
+        case .ftp: environment["CAIRN_FTP"] == nil ? "\(store.name): CAIRN_FTP names no server (scripts/lab ftp up)" : nil
+        case .sftp: environment["CAIRN_SFTP"] == nil ? "\(store.name): CAIRN_SFTP names no server (scripts/lab sftp up)" : nil
         case .directory: nil
         }
     }
@@ -54,9 +55,23 @@ struct PaperStores {
         switch store {
         case .hdfs: return .webHDFS(nameNodes: [hdfs ?? ""], root: "\(hdfsRoot)/\(root)", user: "cairn")
         case .directory: return .directory("\(work)/stores/\(root)")
-        case .ftp, .sftp: throw Failure.cannotTry(missing(store) ?? "")
+        case .ftp:
+            let folder = environment["CAIRN_FTP_DIR"] ?? ""
+            // As the paper's: in the clear. What was written is read again and compared, as nothing else protects it on its way.
+            return .ftp(
+                FTPLocation(
+                    host: "127.0.0.1", port: port("CAIRN_FTP"), root: "\(folder)/data/\(root)-\(getpid())", user: "anonymous",
+                    passwordFile: folder + "/password", encryption: .off))
+        case .sftp:
+            let folder = environment["CAIRN_SFTP_DIR"] ?? ""
+            return .sftp(
+                SFTPLocation(
+                    host: "127.0.0.1", port: port("CAIRN_SFTP") ?? 22, root: "\(folder)/data/\(root)-\(getpid())", user: environment["CAIRN_SFTP_USER"] ?? "root",
+                    secret: .key(folder + "/key"), hostKey: .knownHosts(folder + "/known_hosts")))
         }
     }
+
+    private func port(_ variable: String) -> Int? { environment[variable].flatMap { $0.split(separator: ":").last }.flatMap { Int($0) } }
 
     private var hdfsRoot: String { "/cairn-bench-\(getpid())" }
 

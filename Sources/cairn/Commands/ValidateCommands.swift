@@ -14,7 +14,7 @@ struct SLACommand: AsyncParsableCommand {
 }
 
 struct PolicyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "policy", abstract: "Policies.", subcommands: [Validate.self])
+    static let configuration = CommandConfiguration(commandName: "policy", abstract: "Policies.", subcommands: [Validate.self, Test.self])
 
     struct Validate: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Check CheckpointPolicy files: every problem at once.")

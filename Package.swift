@@ -179,7 +179,8 @@ let targets: [Target] = chosen.flatMap { room -> [Target] in
                 name: "\(room.name)Tests",
                 dependencies: dependencies(room, [room.name] + room.rooms + extra, []),
                 path: "Tests/\(room.name)Tests",
-                exclude: ["Declarations": ["Files"], "AuditReport": ["Golden"], "CheckpointEngine": ["Store1"], "Evaluation": ["Golden"]][room.name] ?? [],
+                exclude: ["Declarations": ["Files"], "AuditReport": ["Golden"], "CheckpointEngine": ["Store1"], "Evaluation": ["Golden"]][room.name]
+                    ?? [],
                 swiftSettings: swift))
     }
     return made

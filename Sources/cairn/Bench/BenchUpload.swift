@@ -99,7 +99,7 @@ struct HDFSUpload: Sendable {
 
     func ours(_ file: String, replication: Int, codec: Codec = .none) async throws -> Int64? {
         do throws(StoreError) {
-            let store = try WebHDFSStore(nameNodes: [address], root: root + "/ours", identity: .simple(user: "cairn"), random: SystemRandom())
+            let store = try WebHDFSStore(nameNodes: [address], root: root + "/ours", identity: .user("cairn"), random: SystemRandom())
             let transfer = Transfer(store: store, mode: TransferMode(isInBackground: false), time: SystemTime())
             let content: ContentRecord
             do { content = try await transfer.upload(file, as: "file", codec: codec, replication: replication, meter: Transfer.Meter()) } catch {

@@ -53,7 +53,7 @@ struct PaperStores {
 
     private func location(_ store: PaperStore, root: String) throws -> StoreLocation {
         switch store {
-        case .hdfs: return .webHDFS(nameNodes: [hdfs ?? ""], root: "\(hdfsRoot)/\(root)", user: "cairn")
+        case .hdfs: return .webHDFS(HDFSLocation(nameNodes: [hdfs ?? ""], root: "\(hdfsRoot)/\(root)", identity: .simple(user: "cairn")))
         case .directory: return .directory("\(work)/stores/\(root)")
         case .ftp:
             let folder = environment["CAIRN_FTP_DIR"] ?? ""
@@ -66,7 +66,8 @@ struct PaperStores {
             let folder = environment["CAIRN_SFTP_DIR"] ?? ""
             return .sftp(
                 SFTPLocation(
-                    host: "127.0.0.1", port: port("CAIRN_SFTP") ?? 22, root: "\(folder)/data/\(root)-\(getpid())", user: environment["CAIRN_SFTP_USER"] ?? "root",
+                    host: "127.0.0.1", port: port("CAIRN_SFTP") ?? 22, root: "\(folder)/data/\(root)-\(getpid())",
+                    user: environment["CAIRN_SFTP_USER"] ?? "root",
                     secret: .key(folder + "/key"), hostKey: .knownHosts(folder + "/known_hosts")))
         }
     }

@@ -15,6 +15,8 @@ struct FirstFormatTests {
         let there = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Store1").path
         try FileManager.default.removeItem(atPath: bench.folder + "/store")
         try FileManager.default.copyItem(atPath: there, toPath: bench.folder + "/store")
+        // The store was opened before, and git keeps no empty directories.
+        try FileManager.default.createDirectory(atPath: bench.folder + "/store/" + StorePath.scratch, withIntermediateDirectories: true)
         return bench
     }
     private let task = TaskID("t-1")

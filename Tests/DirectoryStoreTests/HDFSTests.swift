@@ -177,7 +177,7 @@ struct HDFSTests {
                     Issue.record("it takes what it cannot keep")
                     throw Lab.Failure(detail: "safe mode")
                 }
-                #expect(detail.contains("SafeMode"))
+                #expect(detail.contains("safe mode"))
                 #expect(try await store.read("open/before") == [1])
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask {

@@ -128,6 +128,7 @@ struct LyingStoreTests {
         arguments: [
             FakeHDFS.Fault.refuse(403, "SafeModeException", "Cannot create /x. Name node is in safe mode."),
             .refuse(403, "RetriableException", "Namenode is in startup mode"),
+            .refuse(403, "RemoteException", "Cannot create file/x. Name node is in safe mode."),
             .refuse(403, "IOException", "Failed to find datanode, suggest to check cluster health."),
             .status(503), .status(500), .status(404), .cut(afterDoing: false),
         ])

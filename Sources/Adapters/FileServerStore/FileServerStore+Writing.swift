@@ -142,6 +142,7 @@ extension FileServerStore {
         var temporary = fresh()
         var from = 0
         var damages = 0
+        var (reached, stuck) = (-1, 0)
         var isPrepared = false
         return try await talk.persist(path, until: deadline) { attempt throws(Trouble) in
             do throws(Trouble) {
@@ -153,14 +154,26 @@ extension FileServerStore {
                 let old = temporary
                 from = 0
                 switch error {
-                case .server(.broken(_, _)):
+                case .server(.broken(let text, _)):
                     if let free = await room(), free < bytes.count {
                         await discard(old)
                         let detail = "\(bytes.count) bytes do not fit into the \(free) that are free on \(talk.client.server.authority)"
                         throw .final(.full(path: path, detail: detail))
                     }
-                    from = await resumption(old, bytes.count)
-                    if from > 0 { throw error }
+                    guard let found = await arrived(old), found < bytes.count else { break }
+                    // vsftpd ends the connection when its disk is full, and libcurl does not hear the reason any more. The server answers, and time
+                    // after time takes no byte more: that is no trouble of the way.
+                    stuck = found == reached ? stuck + 1 : 0
+                    reached = found
+                    if stuck >= 3 {
+                        await discard(old)
+                        let detail = "the server takes \(found) of \(bytes.count) bytes and no more; its disk or a quota may be full: \(text)"
+                        throw .final(.full(path: path, detail: detail))
+                    }
+                    if found >= Self.worthResuming {
+                        from = found
+                        throw error
+                    }
                 case .server(.missing), .server(.refused), .server(.denied):
                     // The first to write anything makes the place for it.
                     if !isPrepared {
@@ -194,14 +207,14 @@ extension FileServerStore {
         Temporary(directory: scratch + "/" + String(talk.random.next(), radix: 36) + String(talk.random.next(), radix: 36))
     }
 
-    /// Where a broken upload may go on. What the server has may still grow, which the length tells in the end.
-    private func resumption(_ temporary: Temporary, _ count: Int) async -> Int {
-        let found: Int?
+    /// Less is sent anew, bytes.
+    private static let worthResuming = 1 << 20
+
+    /// How much of a broken upload the server has; nil when it does not say. It may still grow, which the length tells in the end.
+    private func arrived(_ temporary: Temporary) async -> Int? {
         do throws(Trouble) {
-            found = try await talk.entries(of: temporary.directory)?.first { $0.name == Self.content }?.bytes
-        } catch { return 0 }
-        guard let found, found < count, found >= 1 << 20 else { return 0 }
-        return found
+            return try await talk.entries(of: temporary.directory)?.first { $0.name == Self.content }?.bytes ?? 0
+        } catch { return nil }
     }
 
     /// - Throws: `.damaged`.
@@ -242,13 +255,18 @@ extension FileServerStore {
             // There already, most likely; if not, what it lies in is perhaps not there.
             if try await talk.entries(of: directory) != nil { return }
             let above = Self.above(directory)
-            if try await talk.entries(of: above) == nil { try await makeDirectories(above, for: path) }
-            do throws(Trouble) { try await talk.command([talk.making(directory)]) } catch {
-                if try await talk.entries(of: directory) != nil { return }
-                let there = try await talk.entries(of: above)?.first { $0.name == directory.split(separator: "/").last ?? "" }
-                if there?.isDirectory == false { throw .final(.failed(path: path, detail: "a file is where a directory is wanted")) }
-                guard case .server(.missing(let text)) = error else { throw error }
-                throw .passing("what it lies in is removed whenever it is made: \(text)")
+            var refusals = 0
+            while true {
+                if try await talk.entries(of: above) == nil { try await makeDirectories(above, for: path) }
+                do throws(Trouble) { return _ = try await talk.command([talk.making(directory)]) } catch {
+                    if try await talk.entries(of: directory) != nil { return }
+                    let there = try await talk.entries(of: above)?.first { $0.name == directory.split(separator: "/").last ?? "" }
+                    if there?.isDirectory == false { throw .final(.failed(path: path, detail: "a file is where a directory is wanted")) }
+                    guard case .server(.missing(let text)) = error else { throw error }
+                    // What it lies in may have been removed since; but not always.
+                    refusals += 1
+                    if refusals >= 3 { throw .final(.failed(path: path, detail: text)) }
+                }
             }
         }
     }

@@ -48,15 +48,24 @@ package enum PolicyTrial {
                 + history(task, sla, situation).map { EventRecord(at: $0.0, source: .manager, event: $0.1) })
         var live = LiveView(now: now, managerSince: began, heartbeats: [node: LiveView.Heartbeats(first: now)])
         live.observations[task] = TaskObservation(task: task, epoch: .first, state: .running, sample: nil, checkpointing: nil)
-        let findings = Analysis.assess(knowledge, live: live, fleet: fleet, schedules: [:])
-        let plan = Planning.plan(knowledge, findings: findings, fleet: fleet, schedules: [:], nextDecision: 1)
-        guard let decision = plan.decisions.first(where: { $0.kind == .schedule && $0.task == task }), let chosen = decision.chosen,
-            let schedule = plan.schedules[task]
-        else { return nil }
+        // As it settles: a forecast assumes the schedule that is in force, and before the first one there is none.
+        var schedules: [TaskID: Schedule] = [:]
+        var decided: Decision?
+        var isNow = false
+        for turn in 1...4 {
+            let findings = Analysis.assess(knowledge, live: live, fleet: fleet, schedules: schedules)
+            let plan = Planning.plan(knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: Int64(turn) * 10)
+            let anew = plan.decisions.first { $0.kind == .schedule && $0.task == task }
+            schedules = plan.schedules
+            isNow = plan.decisions.contains { $0.kind == .checkpoint }
+            guard let anew else { break }
+            decided = anew
+        }
+        guard let decision = decided, let chosen = decision.chosen, let schedule = schedules[task] else { return nil }
         let alternative = decision.alternatives[chosen]
         var outcome = Outcome(
             interval: alternative.intervalSeconds, codec: alternative.codec ?? schedule.standing.order.codec,
-            isNow: plan.decisions.contains { $0.kind == .checkpoint }, replication: schedule.standing.order.replication, mode: decision.mode,
+            isNow: isNow, replication: schedule.standing.order.replication, mode: decision.mode,
             rules: decision.rules, sentence: decision.sentence, failures: [])
         outcome.failures = failures(test.expected, outcome)
         return outcome

@@ -143,10 +143,11 @@ def mebibytes(count):
 
 def render(report):
     lab = report["lab"]
+    total = sum(s["seconds"] for s in report["steps"])
     out = [
         "# The Xen lab",
         "",
-        f"Made by `scripts/lab xen test --out docs/evaluation/xen-lab` on {lab['at'][:10]}, in {lab['seconds'] // 60} min {lab['seconds'] % 60} s. "
+        f"Made by `scripts/lab xen test --out docs/evaluation/xen-lab` on {lab['at'][:10]}; its steps took {total // 60} min {total % 60} s. "
         f"[What it shows and how](../xen-lab.md); the same as [JSON](xen-lab.json).",
         "",
         f"Two hosts with Xen {lab['xen']}, each with a dom0 of Debian 12 ({lab['dom0Kernel']}, libvirt {lab['libvirt']}), of "
@@ -219,7 +220,10 @@ def render(report):
             "In the middle of the task host a's QEMU and one DataNode are killed (SIGKILL) at the same moment."
         )
         out.append("")
-        seconds = lambda key: f"{case[key]:.1f} s" if case.get(key) is not None else "-"  # noqa: E731
+
+        def seconds(key):
+            return f"{case[key]:.1f} s" if case.get(key) is not None else "-"
+
         rows = [
             ["host a and a DataNode killed", "0.0 s"],
             ["a declared lost", seconds("detectedSeconds")],

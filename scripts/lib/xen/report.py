@@ -42,7 +42,7 @@ def suite(results, guest):
     ended = re.findall(r"Test run with (\d+) tests? in \d+ suites? (passed|failed) after ([\d.]+) seconds", log)
     if not ended:
         return None
-    tests = re.findall(r"[✔✘] Test (.+?) (?:with (\d+) test cases? )?(passed|failed) after ([\d.]+) seconds", log)
+    tests = re.findall(r"[✔✘] Test \"(.+?)\" (?:with (\d+) test cases? )?(passed|failed) after ([\d.]+) seconds", log)
     stood = re.findall(r"^(\w+) by (\w+): stood still for ([\d.]+) s of ([\d.]+) s", log, re.M)
     return {
         "guest": guest,
@@ -51,7 +51,7 @@ def suite(results, guest):
         "caseCount": sum(int(cases or 1) for _, cases, _, _ in tests),
         "seconds": float(ended[-1][2]),
         "tests": [
-            {"name": name.strip('"'), "caseCount": int(cases or 1), "outcome": outcome, "seconds": float(seconds)}
+            {"name": name, "caseCount": int(cases or 1), "outcome": outcome, "seconds": float(seconds)}
             for name, cases, outcome, seconds in tests
         ],
         "captures": [{"guest": g, "way": w, "stopSeconds": float(s), "elapsedSeconds": float(e)} for g, w, s, e in stood],
@@ -272,7 +272,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     results, output = sys.argv[1:]
-    steps = lines_of_json(f"{results}/steps.jsonl")
+    steps = sorted(lines_of_json(f"{results}/steps.jsonl"), key=lambda step: STEPS.index(step["step"]))
     measured, share = pauses(results)
     unions = []
     for name in sorted(os.listdir(results)):

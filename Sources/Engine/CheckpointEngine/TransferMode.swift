@@ -21,7 +21,7 @@ package struct TransferMode: Hashable, Sendable {
     package var isInBackground: Bool
 
     package init(
-        form: Form = .overlapped, parallel: Int = 8, leavesOutZeros: Bool = true, triesBefore: Bool = true, level: Int32 = 1,
+        form: Form = .overlapped, parallel: Int = 5, leavesOutZeros: Bool = true, triesBefore: Bool = true, level: Int32 = 1,
         isInBackground: Bool = true
     ) {
         self.form = form

@@ -8,7 +8,7 @@ import Vocabulary
 struct AgentOptions: ParsableArguments {
     @Option(help: "The agent's own directory: disks, consoles, its journal.") var work = ".cairn-agent"
     @Option(help: "Seconds after which a sample of a task's progress is worth recording.") var sampleInterval = 5.0
-    @Option(help: "Parts in flight at once, in uploads and fetches.") var parallel = 8
+    @Option(help: "Parts in flight at once, in uploads and fetches.") var parallel = 5
 }
 
 struct AgentCommand: AsyncParsableCommand {

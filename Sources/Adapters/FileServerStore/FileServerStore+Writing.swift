@@ -162,10 +162,11 @@ extension FileServerStore {
                     }
                     guard let found = await arrived(old), found < bytes.count else { break }
                     // vsftpd ends the connection when its disk is full, and libcurl does not hear the reason any more. The server answers, and time
-                    // after time takes no byte more: that is no trouble of the way.
+                    // after time takes no byte more: that is no trouble of the way. Six times, since a reset at the end of an upload by TLS 1.3, whose
+                    // session tickets nobody reads, can cut several in a row on a busy machine.
                     stuck = found == reached ? stuck + 1 : 0
                     reached = found
-                    if stuck >= 3 {
+                    if stuck >= 6 {
                         await discard(old)
                         let detail = "the server takes \(found) of \(bytes.count) bytes and no more; its disk or a quota may be full: \(text)"
                         throw .final(.full(path: path, detail: detail))

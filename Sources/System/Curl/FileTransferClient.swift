@@ -232,9 +232,7 @@ package struct FileTransferClient: Sendable {
             cairn_curl_set_long(curl, CURLOPT_FTP_FILEMETHOD, Int(CURLFTPMETHOD_NOCWD.rawValue))
             cairn_curl_set_long(curl, CURLOPT_USE_SSL, Int(encryption == .none ? CURLUSESSL_NONE.rawValue : CURLUSESSL_ALL.rawValue))
             cairn_curl_set_long(curl, CURLOPT_FTPSSLAUTH, Int(CURLFTPAUTH_TLS.rawValue))
-            // No later: after a handshake of TLS 1.3 a server sends session tickets, which an upload never reads. Closing a socket with unread bytes
-            // resets the connection, and the end of what was sent is lost.
-            cairn_curl_set_long(curl, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2) | Int(CURL_SSLVERSION_TLSv1_2) << 16)
+            cairn_curl_set_long(curl, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
             cairn_curl_set_long(curl, CURLOPT_SSL_VERIFYPEER, 1)
             cairn_curl_set_long(curl, CURLOPT_SSL_VERIFYHOST, 2)
             if let authorities {

@@ -46,7 +46,7 @@ let house: [Room] = [
     Room(name: "Monitoring", path: "Sources/Loop/Monitoring", rooms: ["Vocabulary", "Ports"], tests: []),
     Room(name: "PlanningModel", path: "Sources/Loop/PlanningModel", tests: []),
     Room(name: "Analysis", path: "Sources/Loop/Analysis", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: []),
-    Room(name: "Planning", path: "Sources/Loop/Planning", rooms: ["Vocabulary", "Knowledge", "PlanningModel", "Analysis"], tests: []),
+    Room(name: "Planning", path: "Sources/Loop/Planning", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: ["Analysis"]),
     Room(
         name: "Execution", path: "Sources/Loop/Execution", rooms: ["Vocabulary", "Ports", "Knowledge", "Monitoring", "CheckpointEngine"],
         kind: .outside),

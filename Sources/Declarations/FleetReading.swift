@@ -25,11 +25,12 @@ struct FleetReading {
     private func nodes(_ reading: Reading) -> [Fleet.Node]? {
         var names = UniqueNames()
         return reading.items("for example [{name: a}]")?.compactMap { item in
-            guard let fields = item.fields(["name", "class", "hypervisor", "guest", "capacity", "fence"]) else { return nil }
+            guard let fields = item.fields(["name", "class", "domain", "hypervisor", "guest", "capacity", "fence"]) else { return nil }
             let name = fields.required("name", Name.form)?.name()
             if let name, let reading = fields["name"] { names.use(name, at: reading) }
             var node = Fleet.Node(id: NodeID(name ?? ""))
             if let given = fields["class"]?.name() { node.nodeClass = given }
+            if let given = fields["domain"]?.name() { node.domain = given }
             if let given = fields["hypervisor"].flatMap(hypervisor) { node.hypervisor = given }
             node.guest = fields["guest"].flatMap { guest($0, on: node.hypervisor) }
             if let given = fields["capacity"]?.whole(Self.capacity) { node.capacity = given }

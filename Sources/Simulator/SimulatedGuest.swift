@@ -5,11 +5,13 @@ import Vocabulary
 /// What a simulated guest does: a chain of hashes, one step a second, each step written to the disk. Its result is right only if memory and
 /// disk have been of one instant at every restore.
 ///
-/// `run` is `chain STEPS`, and may go on with `failing-at STEP`: there it says that it failed, each time it comes there.
+/// `run` is `chain STEPS`, and may go on with `failing-at STEP`: there it says that it failed, each time it comes there; or with `hanging-at STEP`: there
+/// it runs on and does nothing more.
 package struct SimulatedGuest: Codable, Hashable, Sendable {
     /// All that it holds in memory.
     var steps: Int
     var failingAt: Int?
+    var hangingAt: Int?
     var step = 0
     var hash: UInt64 = 0
     /// What it has written to the disk, by block: what the disk must hold when memory is as here.
@@ -24,6 +26,7 @@ package struct SimulatedGuest: Codable, Hashable, Sendable {
         guard words.count >= 2, words[0] == "chain", let steps = Int(words[1]), steps > 0 else { return nil }
         self.steps = steps
         if words.count == 4, words[2] == "failing-at" { failingAt = Int(words[3]) }
+        if words.count == 4, words[2] == "hanging-at" { hangingAt = Int(words[3]) }
     }
 
     /// How its console is read.
@@ -36,7 +39,7 @@ package struct SimulatedGuest: Codable, Hashable, Sendable {
     private static func advanced(_ hash: UInt64, _ step: Int) -> UInt64 { SeededRandom.mixed(hash &+ UInt64(step) &+ 0x9E37_79B9_7F4A_7C15) }
     private static func text(_ hash: UInt64) -> String { String(hash, radix: 16) }
 
-    var isAtEnd: Bool { step == steps || step == failingAt }
+    var isAtEnd: Bool { step == steps || step == failingAt || step == hangingAt }
 
     /// Runs for a while.
     /// - Returns: blocks that it wrote, and lines for its console.

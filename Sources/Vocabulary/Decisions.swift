@@ -27,6 +27,8 @@ package struct Decision: Hashable, Sendable, Codable {
     /// Version of the models that computed it.
     package var models: String
     package var inputs: [DecisionInput]
+    /// What the choice was made from, whole; nil where no interval was chosen.
+    package var situation: Situation?
     package var alternatives: [Alternative]
     /// Index into `alternatives` of the one chosen; nil where there was no choice.
     package var chosen: Int?
@@ -39,8 +41,8 @@ package struct Decision: Hashable, Sendable, Codable {
     package var steps: [PlanStep]
     package init(
         id: DecisionID, at: Timestamp, kind: Kind, task: TaskID?, node: NodeID?, mode: CheckpointPolicy.Mode, sla: DocumentVersion?,
-        policy: DocumentVersion?, models: String, inputs: [DecisionInput], alternatives: [Alternative], chosen: Int?, binding: String?,
-        rules: [String], sentence: String, steps: [PlanStep]
+        policy: DocumentVersion?, models: String, inputs: [DecisionInput], situation: Situation? = nil, alternatives: [Alternative],
+        chosen: Int?, binding: String?, rules: [String], sentence: String, steps: [PlanStep]
     ) {
         self.id = id
         self.at = at
@@ -52,6 +54,7 @@ package struct Decision: Hashable, Sendable, Codable {
         self.policy = policy
         self.models = models
         self.inputs = inputs
+        self.situation = situation
         self.alternatives = alternatives
         self.chosen = chosen
         self.binding = binding

@@ -42,6 +42,8 @@ package enum Event: Hashable, Sendable, Codable {
     case taskFinished(task: TaskID, epoch: Epoch, node: NodeID, result: String)
     /// The guest itself failed, or its domain vanished while the node lived.
     case taskFailed(task: TaskID, epoch: Epoch, node: NodeID, reason: String)
+    /// Its guest runs and its progress has not risen for much longer than it ever took to. Once, until it rises again.
+    case taskStalled(task: TaskID, epoch: Epoch, node: NodeID, progress: Double, stalledSeconds: Seconds)
     /// Cairn stops trying.
     case taskGivenUp(task: TaskID, reason: String)
 

@@ -36,15 +36,44 @@ package struct RateEstimate: Hashable, Sendable, Codable {
     package var highPerSecond: Double
     package var failures: Int
     package var exposureSeconds: Seconds
-    package init(perSecond: Double, standardError: Double, lowPerSecond: Double, highPerSecond: Double, failures: Int, exposureSeconds: Seconds) {
+    /// Where the failures of the class speak for a rate that changes with a node's age.
+    package var hazard: Hazard?
+    package init(
+        perSecond: Double, standardError: Double, lowPerSecond: Double, highPerSecond: Double, failures: Int, exposureSeconds: Seconds,
+        hazard: Hazard? = nil
+    ) {
         self.perSecond = perSecond
         self.standardError = standardError
         self.lowPerSecond = lowPerSecond
         self.highPerSecond = highPerSecond
         self.failures = failures
         self.exposureSeconds = exposureSeconds
+        self.hazard = hazard
     }
     package var mtbfSeconds: Seconds { Seconds(1 / perSecond) }
+
+    /// A Weibull distribution of lives, and what was asked of it.
+    package struct Hazard: Hashable, Sendable, Codable {
+        /// Below 1 a node fails most often just after it has started.
+        package var shape: Double
+        package var shapeStandardError: Double
+        package var scaleSeconds: Seconds
+        /// How probable it is that this describes the class, and not one rate for all ages.
+        package var probability: Probability
+        /// How long the node has lived, and the time to come that the rate is the mean of.
+        package var ageSeconds: Seconds
+        package var overSeconds: Seconds
+        package init(
+            shape: Double, shapeStandardError: Double, scaleSeconds: Seconds, probability: Probability, ageSeconds: Seconds, overSeconds: Seconds
+        ) {
+            self.shape = shape
+            self.shapeStandardError = shapeStandardError
+            self.scaleSeconds = scaleSeconds
+            self.probability = probability
+            self.ageSeconds = ageSeconds
+            self.overSeconds = overSeconds
+        }
+    }
 }
 
 /// Predicted costs of the next checkpoint of a task with one codec.
@@ -108,7 +137,12 @@ package struct TaskFinding: Hashable, Sendable, Codable {
     package var sinceCaptureSeconds: Seconds
     /// One entry a codec.
     package var costs: [CheckpointCosts]
+    /// Of its node over the interval to come, and its own.
     package var failureRate: RateEstimate
+    /// Failures of the task itself alone; nil: there were none.
+    package var ownFailureRate: RateEstimate?
+    /// How long its progress has stood still, where that is long for this task; nil: it moves, or nothing tells.
+    package var stalledSeconds: Seconds?
     package var merging: MergeCosts
     /// Expected finish if the plan in force goes on.
     package var forecast: FinishForecast?
@@ -117,8 +151,9 @@ package struct TaskFinding: Hashable, Sendable, Codable {
     package var isObservedRunning: Bool
     package init(
         task: TaskID, node: NodeID?, epoch: Epoch, progress: Double, speed: Estimate, workLeftSeconds: Estimate, exposedSeconds: Seconds,
-        sinceCaptureSeconds: Seconds, costs: [CheckpointCosts], failureRate: RateEstimate, merging: MergeCosts = MergeCosts(),
-        forecast: FinishForecast?, timeToDeadlineSeconds: Seconds?, isObservedRunning: Bool
+        sinceCaptureSeconds: Seconds, costs: [CheckpointCosts], failureRate: RateEstimate, ownFailureRate: RateEstimate? = nil,
+        stalledSeconds: Seconds? = nil, merging: MergeCosts = MergeCosts(), forecast: FinishForecast?, timeToDeadlineSeconds: Seconds?,
+        isObservedRunning: Bool
     ) {
         self.task = task
         self.node = node
@@ -130,6 +165,8 @@ package struct TaskFinding: Hashable, Sendable, Codable {
         self.sinceCaptureSeconds = sinceCaptureSeconds
         self.costs = costs
         self.failureRate = failureRate
+        self.ownFailureRate = ownFailureRate
+        self.stalledSeconds = stalledSeconds
         self.merging = merging
         self.forecast = forecast
         self.timeToDeadlineSeconds = timeToDeadlineSeconds

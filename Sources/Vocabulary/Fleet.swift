@@ -21,18 +21,21 @@ package struct Fleet: Hashable, Sendable, Codable {
         package var hypervisor: String
         /// Nodes of one class share what is learnt of their reliability.
         package var nodeClass: String
+        /// Nodes of one domain (a rack, a room, a power supply) can fail together.
+        package var domain: String
         /// How many tasks it may run at once.
         package var capacity: Int
         package var fence: FenceMethod
         /// How Xen runs the guests that start here; nil: the best way that the host has.
         package var guest: XenGuest?
         package init(
-            id: NodeID, hypervisor: String = "qemu:///embed", nodeClass: String = "default", capacity: Int = 8, fence: FenceMethod = .storeOnly,
-            guest: XenGuest? = nil
+            id: NodeID, hypervisor: String = "qemu:///embed", nodeClass: String = "default", domain: String = "default", capacity: Int = 8,
+            fence: FenceMethod = .storeOnly, guest: XenGuest? = nil
         ) {
             self.id = id
             self.hypervisor = hypervisor
             self.nodeClass = nodeClass
+            self.domain = domain
             self.capacity = capacity
             self.fence = fence
             self.guest = guest

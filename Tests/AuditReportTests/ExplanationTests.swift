@@ -24,6 +24,26 @@ struct ExplanationTests {
         #expect(try JSONText.decode(Explanation.self, from: explain(saving, against: sooner).json()) == explain(saving, against: sooner))
     }
 
+    @Test("what would have changed it is said in sentences, and is a key of the JSON only where it was asked for")
+    func whatIf() throws {
+        let found = [
+            Counterfactual(input: "mtbfSeconds", actual: 10_800, threshold: 2_460, change: .checkpointNow, instead: "every 24 s, zstd"),
+            Counterfactual(input: "priceNetworkPerGiB", actual: 0.01, threshold: 0.25, change: .codec, instead: "every 60 s, gzip"),
+            Counterfactual(input: "timeToDeadlineSeconds", actual: 600, threshold: 900, change: .noCheckpoints, instead: "never"),
+        ]
+        let explanation = Explanation.make(saving, outcomes: scene.outcomes, context: context, whatIf: found)
+        let text = explanation.text(width: 200)
+        #expect(text.contains("What would have changed it"))
+        #expect(text.contains("- A checkpoint would have been due at once (every 24 s, zstd) if the MTBF had been under 41 min (it was 3 h)."))
+        #expect(text.contains("- It would have been every 60 s, gzip if the price of a GiB sent had been above 0.25 (it was 0.01)."))
+        #expect(text.contains("- No checkpoint would have been planned at all if the time to the deadline had been above 15 min (it was 10 min)."))
+        #expect(try JSONText.decode(Explanation.self, from: explanation.json()).whatIf == found)
+        #expect(!explain(saving).json().contains("whatIf"))
+        #expect(!explain(saving).text().contains("changed it"))
+        let none = Explanation.make(saving, outcomes: [], context: context, whatIf: [])
+        #expect(none.text(width: 200).contains("No single number would have"))
+    }
+
     @Test("at another's prices, time and network scale and the penalty stays")
     func repricing() throws {
         let there = try #require(explain(sooner, against: saving).comparison?.thereWithThesePrices)

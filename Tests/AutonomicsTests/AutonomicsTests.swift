@@ -111,6 +111,31 @@ struct LoopTests {
         #expect(world.guests(of: task).isEmpty)
     }
 
+    @Test("a task that stands still while its guest runs is told of, once, and left alone")
+    func standsStill() async throws {
+        let world = try await World(nodes: ["a"], settings: .init(strategy: .never))
+        try await world.startAll()
+        let task = try await world.submit(run: "chain 60 hanging-at 20")
+        var stalls: [(progress: Double, length: Seconds)] = []
+        func look() async throws {
+            stalls = try await world.events.compactMap {
+                if case .taskStalled(task, _, _, let at, let length) = $0.event { (at, length) } else { nil }
+            }
+        }
+        #expect(
+            try await world.wait(240) {
+                try await look()
+                return !stalls.isEmpty
+            })
+        try await world.pass(60)
+        try await look()
+        #expect(stalls.count == 1)
+        #expect(abs((stalls.first?.progress ?? 0) - 20.0 / 60) < 0.02)
+        #expect((stalls.first?.length ?? .zero) > .minutes(2))
+        #expect(world.guests(of: task).count == 1)
+        #expect(world.log.contains { $0.contains("stands still") })
+    }
+
     @Test("a cancelled task's guest is ended, also while it is being checkpointed")
     func cancelled() async throws {
         let world = try await World(settings: everyTen)

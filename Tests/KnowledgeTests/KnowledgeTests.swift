@@ -86,6 +86,83 @@ struct KnowledgeTests {
         #expect(back.nodes[node]?.standing == .trusted)
     }
 
+    @Test("a node's lives are kept apart, each as long as it was seen")
+    func lives() {
+        let capabilities = HypervisorCapabilities(uri: "", driver: "", version: "", acceleration: .emulation, captureWays: [])
+        let known = Knowledge().folding([
+            record(.nodeJoined(node: node, incarnation: Incarnation("1"), hypervisor: capabilities), at: 100),
+            // An agent that starts again while its node is trusted begins no new life.
+            record(.nodeJoined(node: node, incarnation: Incarnation("2"), hypervisor: capabilities), at: 130),
+            record(.nodeLost(node: node, phi: 9, silentSeconds: Seconds(5)), at: 165),
+            record(.nodeJoined(node: node, incarnation: Incarnation("3"), hypervisor: capabilities), at: 200),
+        ])
+        #expect(known.nodes[node]?.lives == [NodeKnowledge.Life(seconds: Seconds(60), lostAt: Timestamp(165))])
+        #expect(known.nodes[node]?.age(at: Timestamp(240)) == Seconds(40))
+        #expect(
+            known.folding([record(.nodeLost(node: node, phi: 9, silentSeconds: Seconds(5)), at: 300)]).nodes[node]?.age(at: Timestamp(310)) == .zero)
+    }
+
+    @Test("a task's own failures are counted apart, and those that come no further among them; time that it ran is added up")
+    func ownFailures() {
+        func sample(_ fraction: Double, _ epoch: Int, at seconds: Double) -> EventRecord {
+            record(
+                .progressSeen(
+                    ProgressSample(
+                        task: task, epoch: Epoch(epoch), node: node, at: Timestamp(seconds), fraction: fraction, cpuSeconds: .zero,
+                        blockWrittenBytes: .zero)), at: seconds)
+        }
+        var known = started
+        var time = 5.0
+        // 0.4, 0.405, 0.409: no hundredth further; 0.5; and its node fails once as well.
+        for (index, reached) in [0.4, 0.405, 0.409, 0.5].enumerated() {
+            known = known.folding([
+                sample(reached, index + 1, at: time + 10),
+                record(.taskFailed(task: task, epoch: Epoch(index + 1), node: node, reason: "broken"), at: time + 20),
+                // Said again by an agent that started again.
+                record(.taskFailed(task: task, epoch: Epoch(index + 1), node: node, reason: "broken"), at: time + 21),
+            ])
+            #expect(known.tasks[task]?.fruitlessFailures == [1, 2, 3, 1][index])
+            known = known.folding([
+                record(.epochRaised(task: task, epoch: Epoch(index + 2), node: node, from: nil), at: time + 25),
+                record(
+                    .taskResumed(
+                        ResumeRecord(
+                            task: task, node: node, epoch: Epoch(index + 2), checkpoint: nil, fetchSeconds: .zero, restoreSeconds: .zero,
+                            fetchedBytes: .zero)), at: time + 30),
+            ])
+            time += 30
+        }
+        #expect(known.tasks[task]?.ownFailures == 4)
+        // 20 s in each of four lives, and 7 of the fifth.
+        #expect(known.tasks[task]?.ranSeconds(at: Timestamp(time + 7)) == Seconds(87))
+        known = known.folding([record(.epochRaised(task: task, epoch: Epoch(6), node: other, from: nil), at: time + 8)])
+        #expect(known.tasks[task]?.ownFailures == 4)
+        #expect(known.tasks[task]?.ranSeconds(at: Timestamp(time + 100)) == Seconds(88))
+    }
+
+    @Test("that a task stands still is kept until it moves again")
+    func stalled() {
+        func sample(_ fraction: Double, at seconds: Double) -> EventRecord {
+            record(
+                .progressSeen(
+                    ProgressSample(
+                        task: task, epoch: .first, node: node, at: Timestamp(seconds), fraction: fraction, cpuSeconds: .zero,
+                        blockWrittenBytes: .zero)), at: seconds)
+        }
+        let still = started.folding([
+            sample(0.1, at: 10), sample(0.2, at: 40), sample(0.2, at: 60),
+            record(.taskStalled(task: task, epoch: .first, node: node, progress: 0.2, stalledSeconds: Seconds(900)), at: 940),
+        ])
+        #expect(still.tasks[task]?.isStalled == true)
+        #expect(still.tasks[task]?.longestPause == Seconds(30))
+        #expect(still.folding([sample(0.2, at: 950)]).tasks[task]?.isStalled == true)
+        // A source that begins anew moves as well.
+        #expect(still.folding([sample(0, at: 950)]).tasks[task]?.isStalled == true)
+        let moved = still.folding([sample(0, at: 950), sample(0.01, at: 955)])
+        #expect(moved.tasks[task]?.isStalled == false)
+        #expect(moved.tasks[task]?.advancedAt == Timestamp(955))
+    }
+
     @Test("folding in pieces gives what folding at once gives")
     func pieces() {
         let events: [Event] = [

@@ -28,6 +28,20 @@ struct CostObjectiveTests {
         }
     }
 
+    @Test(
+        "The same over a grid of MTBFs from ten minutes to thirty days", arguments: [600, 3_600, 36_000, 86_400, 2_592_000] as [Double],
+        [1e-6, 1e-4, 1e-2, 0.05] as [Double])
+    func exactGrid(mtbf: Double, share: Double) {
+        let option = CheckpointOption(name: "o", stopSeconds: mtbf * share, recoverySeconds: 60)
+        let optimum = Interval.exact(stopSeconds: mtbf * share, failureRatePerSecond: 1 / mtbf)
+        let outlook = Outlook(workSeconds: 20_000 * optimum, failureRatePerSecond: 1 / mtbf)
+        let found = CostObjective(outlook: outlook, prices: timeAlone).minimise(over: [option]).best
+        // Twenty thousand segments, and the best number of them: within half of one.
+        #expect(abs((found.intervalSeconds ?? .infinity) / optimum - 1) < 1e-4)
+        let closed = Double(Interval.segments(workSeconds: outlook.workSeconds, stopSeconds: mtbf * share, failureRatePerSecond: 1 / mtbf))
+        #expect(abs(found.checkpoints + 1 - closed) <= 1)
+    }
+
     @Test("Finite work: as many segments as the closed form says, or as cheap", arguments: 1...5)
     func finite(seed: UInt64) {
         var random = Seeded(seed)

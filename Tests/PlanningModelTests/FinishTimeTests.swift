@@ -58,7 +58,6 @@ struct FinishTimeTests {
         (40, 0.01, 2), (40, 0.2, 0.5),
     ]
     static let wideGrid: [(Double, Double, Double)] = {
-        if thoroughness == 1 { return grid }
         var all: [(Double, Double, Double)] = []
         for count in [1.0, 2, 3, 5, 10, 40, 200] {
             for exponent in [0.01, 0.05, 0.2, 0.5, 1, 2] where count * expm1(exponent) < 260 {
@@ -68,7 +67,42 @@ struct FinishTimeTests {
         return all
     }()
 
-    @Test("P(T ≤ t) is within 0.01 of simulation between 0.5 and 0.999", arguments: Array(wideGrid.enumerated()))
+    @Test("The whole grid against the inverted Laplace transform: within 0.01 between 0.5 and 0.999", arguments: [1.0, 2, 3, 5, 10, 40, 200])
+    func exact(segments: Double) {
+        var worst = (miss: 0.0, named: "")
+        for (count, exponent, recovery) in Self.wideGrid where count == segments {
+            let run = SegmentRun(
+                Segment(lengthSeconds: 100, recoverySeconds: 100 * recovery, failureRatePerSecond: exponent / 100), count: count)
+            let finish = FinishTimeDistribution([run])
+            for step in 0...12 {
+                let share = 1 - 0.5 * pow(0.002, Double(step) / 12)
+                let time = finish.quantile(share)
+                guard time > finish.minimumSeconds * (1 + 1e-9) else { continue }
+                let miss = abs(finish.probability(beyond: time) - ExactFinish(run: run).probability(beyond: time))
+                if miss > worst.miss { worst = (miss, "λs \(exponent), R/s \(recovery), at \(share)") }
+            }
+        }
+        if thoroughness > 1 { print("finish time: K \(segments): worst \(worst.miss): \(worst.named)") }
+        #expect(worst.miss < 0.01, "K \(segments): \(worst.named)")
+    }
+
+    @Test("The inversion itself agrees with simulation", arguments: Array([(1.0, 0.5, 2.0), (3, 0.5, 0.5), (40, 0.2, 0.5)].enumerated()))
+    func inversion(index: Int, numbers: (Double, Double, Double)) {
+        let (count, exponent, recovery) = numbers
+        let run = SegmentRun(Segment(lengthSeconds: 100, recoverySeconds: 100 * recovery, failureRatePerSecond: exponent / 100), count: count)
+        let seed = UInt64(60 + index)
+        var random = Seeded(seed)
+        let size = 40_000
+        let sample = Sample((0..<size).map { _ in Self.draw([run], &random) })
+        for share in [0.7, 0.9, 0.97, 0.99, 0.999] {
+            let time = sample.quantile(share)
+            let seen = 1 - sample.share(by: time)
+            let error = (seen * (1 - seen) / Double(size)).squareRoot()
+            #expect(abs(ExactFinish(run: run).probability(beyond: time) - seen) < 4 * error + 2e-4, "seed \(seed), K \(count) at \(share)")
+        }
+    }
+
+    @Test("P(T ≤ t) is within 0.01 of simulation between 0.5 and 0.999", arguments: Array((thoroughness == 1 ? grid : wideGrid).enumerated()))
     func accuracy(index: Int, numbers: (Double, Double, Double)) {
         let (count, exponent, recovery) = numbers
         let runs = [SegmentRun(Segment(lengthSeconds: 100, recoverySeconds: 100 * recovery, failureRatePerSecond: exponent / 100), count: count)]

@@ -21,6 +21,12 @@ struct IntervalTests {
         #expect(abs(Interval.young(stopSeconds: 300, failureRatePerSecond: rate) / 60 - (10 * mtbfMinutes).squareRoot()) < 1e-9)
     }
 
+    /// The same cases, √(10·1440) = 120, √3600 = 60, √150 = 12.2474 min.
+    @Test("Young's values to every digit", arguments: [(1440.0, 120.0), (360.0, 60.0), (15.0, 12.2474)])
+    func young(mtbfMinutes: Double, interval: Double) {
+        #expect(abs(Interval.young(stopSeconds: 300, failureRatePerSecond: 1 / (mtbfMinutes * 60)) / 60 - interval) < 0.0001)
+    }
+
     @Test("Daly's estimate is the MTBF itself where a checkpoint takes two of them")
     func dalyAboveTwo() {
         #expect(Interval.daly(stopSeconds: 200, failureRatePerSecond: 0.01) == 100)

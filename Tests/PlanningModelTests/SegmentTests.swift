@@ -54,6 +54,21 @@ struct SegmentTests {
         #expect(segment.expectedSeconds.isFinite && segment.expectedSeconds > 1e100)
     }
 
+    /// λs by R/s: from nodes that hardly fail to ones on which a segment is tried seven times, with recoveries from none to longer than the segment.
+    static let moments: [(Double, Double)] = [0.01, 0.1, 0.5, 1, 2].flatMap { exponent in [0.0, 0.1, 0.5, 1.5].map { (exponent, $0) } }
+
+    @Test("Mean and variance of one segment over a grid", arguments: Array(moments.enumerated()))
+    func grid(index: Int, numbers: (Double, Double)) {
+        let (exponent, recovery) = numbers
+        let run = SegmentRun(Segment(lengthSeconds: 100, recoverySeconds: 100 * recovery, failureRatePerSecond: exponent / 100))
+        let seed = UInt64(1_000 + index)
+        var random = Seeded(seed)
+        let sample = Sample((0..<(20_000 * min(10, thoroughness))).map { _ in FinishTimeTests.draw([run], &random) })
+        let named = "seed \(seed), λs \(exponent), R/s \(recovery)"
+        #expect(abs(run.segment.expectedSeconds - sample.mean) < 3 * sample.meanError, "\(named)")
+        #expect(abs(run.segment.varianceSquareSeconds - sample.variance) < 3 * sample.varianceError, "\(named)")
+    }
+
     /// W, u, τ, C, I, L, R, M: lengths of all kinds, latencies longer than the stop, unsaved work, overdue ones, none.
     static let cases: [[Double]] = [
         [2400, 0, 60, 5, 0, 5, 15, 360],

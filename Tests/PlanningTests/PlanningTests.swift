@@ -238,4 +238,31 @@ struct NodeLossTests {
         #expect(decision.kind == .giveUp)
         #expect(decision.sentence.contains("3 times") && decision.sentence.contains("out of memory"))
     }
+
+    @Test("a task that fails from ever new checkpoints and gets no further is given up as well")
+    func fruitless() throws {
+        var scene = Scene()
+        let task = scene.submit(work: 10_000)
+        scene.run(task, on: "a", for: 50, of: 10_000)
+        for number in 1...6 {
+            // A second further each time, and another checkpoint just before.
+            let epoch = Epoch(number)
+            let progress = 0.005 + 0.0001 * Double(number)
+            scene.happen(.checkpointCommitted(Scene.checkpoint(task, epoch: epoch, number: number, at: 990, progress: progress)))
+            scene.happen(.taskFailed(task: task, epoch: epoch, node: NodeID("a"), reason: "page table"))
+            scene.observations[task] = nil
+            let kinds = scene.plan().map(\.kind)
+            #expect(kinds.contains(number < 6 ? .resume : .giveUp), "\(number)")
+            guard number < 6 else { break }
+            scene.happen(
+                .epochRaised(task: task, epoch: Epoch(number + 1), node: NodeID("a"), from: CheckpointID(epoch: epoch, number: number)))
+            scene.happen(
+                .taskResumed(
+                    ResumeRecord(
+                        task: task, node: NodeID("a"), epoch: Epoch(number + 1), checkpoint: CheckpointID(epoch: epoch, number: number),
+                        fetchSeconds: .zero, restoreSeconds: .zero, fetchedBytes: .zero)))
+        }
+        let decision = try #require(scene.plan().first { $0.kind == .giveUp })
+        #expect(decision.sentence.contains("6 times without getting further") && decision.sentence.contains("page table"))
+    }
 }

@@ -64,6 +64,7 @@ enum Samples {
         .unionSeen(task: task, epoch: .first, node: node, MountedUnion(kind: .backingFile, options: "rw,noatime")),
         .taskFinished(task: task, epoch: Epoch(2), node: node, result: "0f1e2d"),
         .taskFailed(task: task, epoch: .first, node: node, reason: "out of memory"),
+        .taskStalled(task: task, epoch: .first, node: node, progress: 0.4, stalledSeconds: Seconds(600)),
         .taskGivenUp(task: task, reason: "it failed three times"),
         .checkpointOrdered(task: task, epoch: .first, node: node, order: order, plan, decision: DecisionID("d000001")),
         .checkpointOrdered(task: task, epoch: .first, node: node, order: order, plan, decision: nil),
@@ -101,6 +102,16 @@ enum Samples {
             inputs: [
                 DecisionInput(name: "stopSeconds", value: 0.1, standardError: 0.02), DecisionInput(name: "mtbfSeconds", value: .infinity),
             ],
+            situation: kind == .schedule
+                ? Situation(
+                    settings: .init(strategy: .fixed(.minutes(2)), replication: Replication(base: 3, memory: 1, delta: 2)),
+                    costs: [
+                        Situation.Costs(
+                            codec: .zstd, stopSeconds: 0.1, interferenceSeconds: 1 / 3, latencySeconds: 2, recoverySeconds: 12, sentBytes: 1e9 / 7,
+                            memoryShare: 0.9, compressSeconds: 0.5, uploadSeconds: 1)
+                    ], workLeftSeconds: 100, unsavedSeconds: 20, failureRatePerSecond: 1 / 3e7, keptCheckpoints: 1,
+                    prices: Prices(timePerHour: 1, networkPerGiB: 0.01, storagePerGiBHour: 0), limits: Limits(lostWorkSeconds: Seconds(30)),
+                    timeToDeadlineSeconds: Seconds(-3), penaltyPerSecond: 0.1, forecastMet: Probability(0.97)) : nil,
             alternatives: [
                 Alternative(
                     name: "every 2m with zstd", intervalSeconds: .minutes(2), codec: .zstd, replication: 2, timeCost: 0.1, networkCost: 0.2,

@@ -129,6 +129,7 @@ enum EventTable {
                 case .progressSeen(let sample): Subject("progressSeen", sample.task)
                 case .taskFinished(let task, _, _, _): Subject("taskFinished", task)
                 case .taskFailed(let task, _, _, _): Subject("taskFailed", task)
+                case .taskStalled(let task, _, _, _, _): Subject("taskStalled", task)
                 case .taskGivenUp(let task, _): Subject("taskGivenUp", task)
                 case .checkpointOrdered(let task, _, _, _, _, _): Subject("checkpointOrdered", task)
                 case .checkpointStarted(let task, _, _, _, _): Subject("checkpointStarted", task)

@@ -23,6 +23,8 @@ enum Schema {
         migrator.registerMigration("0002 merges, ends, rebuilds") { _ in }
         // Events about unions, and their key in a checkpoint's record.
         migrator.registerMigration("0003 unions") { _ in }
+        // The event taskStalled; decisions with their situation.
+        migrator.registerMigration("0004 tasks that stand still, situations") { _ in }
         return migrator
     }
 

@@ -2,13 +2,13 @@ import Knowledge
 import PlanningModel
 import Vocabulary
 
-/// Whether a node is there, and how often its kind fails.
+/// Whether a node is there, and how often it fails in the hour to come.
 struct NodeAssessment {
     let fleet: Fleet
     let knowledge: Knowledge
     let live: LiveView
 
-    func finding(of node: Fleet.Node) -> NodeFinding {
+    func finding(of node: Fleet.Node, _ reliability: NodeReliability) -> NodeFinding {
         let known = knowledge.nodes[node.id]
         let (phi, silent) = suspicion(of: node.id)
         let standing: NodeFinding.Standing =
@@ -19,7 +19,7 @@ struct NodeAssessment {
             case .lost: .lost
             case .trusted, .suspected: phi >= fleet.defaults.lostPhi ? .lost : phi >= fleet.defaults.suspectPhi ? .suspected : .trusted
             }
-        return NodeFinding(node: node.id, standing: standing, phi: phi, silentSeconds: silent, failureRate: failureRate(of: node))
+        return NodeFinding(node: node.id, standing: standing, phi: phi, silentSeconds: silent, failureRate: reliability.rate(over: .hours(1)))
     }
 
     private func hasTasks(_ node: NodeID) -> Bool { knowledge.liveTasks.contains { $0.node == node } }
@@ -50,19 +50,5 @@ struct NodeAssessment {
             detector.heartbeat(atSeconds: time)
         }
         return (detector.phi(atSeconds: live.now.rawValue), max(.zero, live.now - heard.last))
-    }
-
-    /// Posterior of the class, since every node of a kind teaches about the others, mixed with what this node's last hour says.
-    private func failureRate(of node: Fleet.Node) -> RateEstimate {
-        var kind = FailureRate(
-            expectedMTBFSeconds: fleet.defaults.priorMTBFSeconds.rawValue, pseudoFailures: fleet.defaults.priorWeight)
-        for peer in fleet.nodes where peer.nodeClass == node.nodeClass {
-            guard let known = knowledge.nodes[peer.id] else { continue }
-            kind.observe(failures: known.failures, exposureSeconds: known.exposure(at: live.now).rawValue)
-        }
-        let known = knowledge.nodes[node.id]
-        return FailureRegimes.rate(
-            kind: kind, recentFailures: known?.losses.filter { live.now - $0 <= FailureRegimes.window }.count ?? 0,
-            recentExposure: min(known?.exposure(at: live.now) ?? .zero, FailureRegimes.window))
     }
 }

@@ -6,7 +6,7 @@ import Vocabulary
 struct TaskAssessment {
     let task: TaskKnowledge
     let live: LiveView
-    let rate: RateEstimate?
+    let node: NodeReliability?
     let model: CostModel
 
     func finding(schedule: Schedule?) -> TaskFinding {
@@ -16,12 +16,20 @@ struct TaskAssessment {
         let costs = model.costs(of: task)
         let left = (1 - progress) * task.sla.task.workSeconds.rawValue / speed.mean
         let workLeft = Estimate(mean: left, standardError: left * speed.standardError / speed.mean, observations: speed.observations)
-        let rate = rate ?? RateEstimate(perSecond: 0, standardError: 0, lowPerSecond: 0, highPerSecond: 0, failures: 0, exposureSeconds: .zero)
+        // Without a node nothing can fail.
+        var rate = RateEstimate(perSecond: 0, standardError: 0, lowPerSecond: 0, highPerSecond: 0, failures: 0, exposureSeconds: .zero)
+        if let node {
+            let cost = costs.map { $0.stopSeconds.mean + $0.interferenceSeconds.mean }.min() ?? 0
+            rate = node.rate(checkpointSeconds: cost, workSeconds: left)
+        }
+        let own = ownFailureRate
+        if let own { rate = rate.adding(own) }
         let seen = live.observations[task.id]
         var finding = TaskFinding(
             task: task.id, node: task.node, epoch: task.epoch, progress: progress, speed: speed, workLeftSeconds: workLeft,
             exposedSeconds: work(from: task.resumableProgress, to: progress, speed), sinceCaptureSeconds: sinceCapture(progress, speed), costs: costs,
-            failureRate: rate, merging: model.merging(of: task), forecast: nil, timeToDeadlineSeconds: task.deadline.map { $0 - live.now },
+            failureRate: rate, ownFailureRate: own, stalledSeconds: stalled(samples), merging: model.merging(of: task), forecast: nil,
+            timeToDeadlineSeconds: task.deadline.map { $0 - live.now },
             isObservedRunning: seen.map { $0.epoch == task.epoch && $0.state != .finished && $0.state != .failed } ?? false)
         finding.forecast = forecast(finding, schedule)
         return finding
@@ -47,14 +55,7 @@ struct TaskAssessment {
         let declared = Estimate(mean: 1, standardError: 0.25, observations: 0)
         let recent = samples.suffix(20)
         guard let first = recent.first, let last = recent.last, last.at - first.at >= Seconds(1) else { return declared }
-        var slopes: [Double] = []
-        for (index, earlier) in recent.enumerated() {
-            for later in recent.dropFirst(index + 1) where later.at - earlier.at >= Seconds(1) {
-                slopes.append((later.fraction - earlier.fraction) * work.rawValue / (later.at - earlier.at).rawValue)
-            }
-        }
-        guard !slopes.isEmpty else { return declared }
-        slopes.sort()
+        guard let slopes = pairSlopes(Array(recent))?.map({ $0 * work.rawValue }) else { return declared }
         // A task that stands still is not forecast to take for ever: a hundredth of its speed at least.
         let median = min(max(slopes[slopes.count / 2], 0.01), 100)
         let spread = slopes[min(slopes.count - 1, slopes.count * 3 / 4)] - slopes[slopes.count / 4]
@@ -66,11 +67,58 @@ struct TaskAssessment {
             observations: recent.count)
     }
 
+    /// Where it is now: the last nine samples, each brought to the time of the last by the slope that they share, and their median; from there on by
+    /// its speed, for a minute at most. A sample that is far off, up or down, changes nothing; a source that really jumped is believed after five.
     private func progress(_ samples: [ProgressSample], _ speed: Estimate) -> Double {
         guard case .running = task.state else { return max(task.highestProgress, task.progressAtStart) }
         guard let last = samples.last else { return task.progressAtStart }
-        let passed = max(.zero, live.now - last.at)
-        return min(1, max(task.progressAtStart, last.fraction) + speed.mean * passed.rawValue / task.sla.task.workSeconds.rawValue)
+        let passed = min(max(.zero, live.now - last.at), .minutes(1))
+        return min(1, max(task.progressAtStart, Self.level(samples)) + speed.mean * passed.rawValue / task.sla.task.workSeconds.rawValue)
+    }
+
+    static func level(_ samples: [ProgressSample]) -> Double {
+        let recent = Array(samples.suffix(9))
+        guard let last = recent.last else { return 0 }
+        guard let slope = pairSlopes(recent).map({ median($0) }) else { return last.fraction }
+        return min(1, max(0, median(recent.map { $0.fraction + slope * (last.at - $0.at).rawValue })))
+    }
+
+    /// Fractions a second between all pairs that are at least a second apart, sorted; nil where there is none.
+    private static func pairSlopes(_ samples: [ProgressSample]) -> [Double]? {
+        var slopes: [Double] = []
+        for (index, earlier) in samples.enumerated() {
+            for later in samples.dropFirst(index + 1) where later.at - earlier.at >= Seconds(1) {
+                slopes.append((later.fraction - earlier.fraction) / (later.at - earlier.at).rawValue)
+            }
+        }
+        return slopes.isEmpty ? nil : slopes.sorted()
+    }
+
+    private static func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        return sorted.count % 2 == 1 ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
+    }
+
+    /// Of the task itself: its failures over the time that it ran, ten minutes added, so that one in the first moments does not seem to be its rule.
+    private var ownFailureRate: RateEstimate? {
+        guard task.ownFailures > 0 else { return nil }
+        let exposure = task.ranSeconds(at: live.now) + .minutes(10)
+        let count = Double(task.ownFailures)
+        func quantile(_ probability: Double) -> Double { GammaFunction.inverseLower(count, probability) / exposure.rawValue }
+        return RateEstimate(
+            perSecond: count / exposure.rawValue, standardError: count.squareRoot() / exposure.rawValue, lowPerSecond: quantile(0.05),
+            highPerSecond: quantile(0.95), failures: task.ownFailures, exposureSeconds: exposure)
+    }
+
+    /// A task is taken to stand still when samples go on coming and none has risen for three times as long as any rise ever took, two minutes at least;
+    /// where none has ever risen, after a tenth of the work, ten minutes at least.
+    private func stalled(_ samples: [ProgressSample]) -> Seconds? {
+        guard case .running = task.state, let last = samples.last, let advanced = task.advancedAt, last.fraction < 1 else { return nil }
+        // The latest may not be folded yet.
+        if let folded = task.samples.last, last.fraction > folded.fraction { return nil }
+        let patience = task.longestPause.map { max(.minutes(2), $0 * 3) } ?? max(.minutes(10), task.sla.task.workSeconds * 0.1)
+        let still = last.at - advanced
+        return still > patience ? still : nil
     }
 
     private func work(from earlier: Double, to later: Double, _ speed: Estimate) -> Seconds {

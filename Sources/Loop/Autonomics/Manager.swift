@@ -113,6 +113,7 @@ package actor Manager {
         let known = await chronicle.knowledge
         let findings = Analysis.assess(known, live: view(), fleet: configuration.fleet, schedules: schedules)
         try await noteStandings(findings, known)
+        try await noteStalls(findings, known)
         let recorded = try await ledger.nextDecisionNumber()
         let number = max(nextDecision, recorded)
         let plan = Planning.plan(known, findings: findings, fleet: configuration.fleet, schedules: schedules, nextDecision: number)
@@ -192,6 +193,16 @@ package actor Manager {
             case (.suspected, .trusted): try await note(.nodeTrusted(node: finding.node))
             default: break
             }
+        }
+    }
+
+    private func noteStalls(_ findings: Findings, _ known: Knowledge) async throws(LedgerError) {
+        for finding in findings.tasks {
+            guard let stalled = finding.stalledSeconds, let node = finding.node, known.tasks[finding.task]?.isStalled == false else { continue }
+            let percent = (finding.progress * 1000).rounded() / 10
+            log("\(finding.task): its guest runs on \(node) and stands still at \(percent) % for \(rounded(stalled)) s: look at its console")
+            try await note(
+                .taskStalled(task: finding.task, epoch: finding.epoch, node: node, progress: finding.progress, stalledSeconds: stalled))
         }
     }
 

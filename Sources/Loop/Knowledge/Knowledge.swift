@@ -11,10 +11,26 @@ package struct Knowledge: Hashable, Sendable {
     package private(set) var store: StoreHealth?
     /// Every committed checkpoint and every resumption of any task, oldest first: what costs are learnt from.
     package private(set) var checkpoints: [CheckpointRecord] = []
+    /// What surrounded each of `checkpoints`, in the same order.
+    package private(set) var circumstances: [Circumstances] = []
     package private(set) var resumptions: [ResumeRecord] = []
     package private(set) var merges: [MergeRecord] = []
+    /// Tasks whose captured checkpoint is not committed yet, with how many others there were when it was captured.
+    private var uploading: [TaskID: Int] = [:]
 
     package init() {}
+
+    /// What a checkpoint's costs depend on besides its own sizes.
+    package struct Circumstances: Hashable, Sendable {
+        /// Other tasks' uploads that were under way, the mean of when it was captured and when it was committed.
+        package var concurrentUploads: Double
+        /// Written by the guest since the capture before it, or since this life began; nil where that was not seen.
+        package var dirtyBytes: ByteCount?
+        package init(concurrentUploads: Double = 0, dirtyBytes: ByteCount? = nil) {
+            self.concurrentUploads = concurrentUploads
+            self.dirtyBytes = dirtyBytes
+        }
+    }
 
     package struct LoadedPolicy: Hashable, Sendable {
         package var policy: CheckpointPolicy
@@ -34,6 +50,8 @@ package struct Knowledge: Hashable, Sendable {
         var joined = self
         joined.tasks = other.tasks
         joined.checkpoints = other.checkpoints
+        joined.circumstances = other.circumstances
+        joined.uploading = other.uploading
         joined.resumptions = other.resumptions
         return joined
     }
@@ -41,11 +59,16 @@ package struct Knowledge: Hashable, Sendable {
     /// Forgets all but the newest of what costs are learnt from; tasks keep what was committed.
     package mutating func forget(allButNewest count: Int) {
         checkpoints.removeFirst(max(0, checkpoints.count - count))
+        circumstances.removeFirst(max(0, circumstances.count - count))
         resumptions.removeFirst(max(0, resumptions.count - count))
     }
 
+    /// Captured checkpoints on their way to the store now.
+    package var uploads: Int { uploading.count }
+
+    /// Oldest first; those of one moment by name, so that the same knowledge gives the same order.
     package var liveTasks: [TaskKnowledge] {
-        tasks.values.filter { !$0.state.isFinal }.sorted { $0.submission.submittedAt < $1.submission.submittedAt }
+        tasks.values.filter { !$0.state.isFinal }.sorted { ($0.submission.submittedAt, $0.id) < ($1.submission.submittedAt, $1.id) }
     }
 
     private mutating func fold(_ record: EventRecord) {
@@ -67,22 +90,41 @@ package struct Knowledge: Hashable, Sendable {
         case .taskSubmitted(let submission):
             if tasks[submission.task] == nil { tasks[submission.task] = TaskKnowledge(submission: submission) }
         case .checkpointCommitted(let checkpoint):
-            if !checkpoints.contains(where: { $0.task == checkpoint.task && $0.id == checkpoint.id }) { checkpoints.append(checkpoint) }
-            tasks[checkpoint.task]?.fold(record)
+            if !checkpoints.contains(where: { $0.task == checkpoint.task && $0.id == checkpoint.id }) {
+                checkpoints.append(checkpoint)
+                circumstances.append(surroundings(of: checkpoint))
+            }
+            fold(record, into: checkpoint.task)
         case .taskResumed(let resumption):
             resumptions.append(resumption)
-            tasks[resumption.task]?.fold(record)
+            fold(record, into: resumption.task)
         case .taskCancelled(let task, _), .restoreAsked(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _),
             .taskStarted(let task, _, _), .unionSeen(let task, _, _, _),
             .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _), .taskGivenUp(let task, _),
             .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _), .checkpointCaptured(let task, _, _, _, _),
-            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task):
-            tasks[task]?.fold(record)
+            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task),
+            .taskStalled(let task, _, _, _, _):
+            fold(record, into: task)
         case .layersMerged(let merge):
             if merge.layersAfter < merge.layersBefore { merges.append(merge) }
-            tasks[merge.task]?.fold(record)
-        case .progressSeen(let sample): tasks[sample.task]?.fold(record)
+            fold(record, into: merge.task)
+        case .progressSeen(let sample): fold(record, into: sample.task)
         }
+    }
+
+    private mutating func fold(_ record: EventRecord, into task: TaskID) {
+        tasks[task]?.fold(record)
+        if tasks[task]?.underway?.capturedAt == nil {
+            uploading[task] = nil
+        } else if uploading[task] == nil {
+            uploading[task] = uploading.count
+        }
+    }
+
+    private func surroundings(of checkpoint: CheckpointRecord) -> Circumstances {
+        let others = uploading.keys.contains(checkpoint.task) ? uploading.count - 1 : uploading.count
+        return Circumstances(
+            concurrentUploads: Double((uploading[checkpoint.task] ?? others) + others) / 2, dirtyBytes: tasks[checkpoint.task]?.dirtyBytesAtCapture)
     }
 }
 
@@ -94,10 +136,18 @@ package struct NodeKnowledge: Hashable, Sendable {
     package internal(set) var processes: NodeProcesses?
     package internal(set) var standing: NodeFinding.Standing = .unknown
     package internal(set) var failures = 0
-    package var lastLostAt: Timestamp? { losses.last }
-    /// When it was declared lost, oldest first, at most `lossLimit`.
-    package internal(set) var losses: [Timestamp] = []
-    package static let lossLimit = 100
+    package var lastLostAt: Timestamp? { lives.last?.lostAt }
+    /// Its lives that have ended, oldest first, at most `lifeLimit`.
+    package internal(set) var lives: [Life] = []
+    package static let lifeLimit = 100
+
+    /// From a node's joining to its loss.
+    package struct Life: Hashable, Sendable {
+        /// Observed alive.
+        package var seconds: Seconds
+        /// When it was declared lost.
+        package var lostAt: Timestamp
+    }
     /// How long it had been silent when it was declared lost.
     package internal(set) var lastSilence = Seconds.zero
     package internal(set) var fencedAt: Timestamp?
@@ -113,6 +163,9 @@ package struct NodeKnowledge: Hashable, Sendable {
         return endedExposure + max(.zero, now - aliveSince)
     }
 
+    /// How long the life that goes on has lasted; zero while it is lost.
+    package func age(at now: Timestamp) -> Seconds { aliveSince.map { max(.zero, now - $0) } ?? .zero }
+
     mutating func joined(_ incarnation: Incarnation, _ capabilities: HypervisorCapabilities, at time: Timestamp) {
         self.incarnation = incarnation
         self.capabilities = capabilities
@@ -125,12 +178,12 @@ package struct NodeKnowledge: Hashable, Sendable {
     }
 
     mutating func lost(at time: Timestamp, silent: Seconds) {
+        lives.append(Life(seconds: max(.zero, age(at: time) - silent), lostAt: time))
+        if lives.count > Self.lifeLimit { lives.removeFirst() }
         endedExposure = max(.zero, exposure(at: time) - silent)
         aliveSince = nil
         standing = .lost
         failures += 1
-        losses.append(time)
-        if losses.count > Self.lossLimit { losses.removeFirst() }
         lastSilence = silent
     }
 

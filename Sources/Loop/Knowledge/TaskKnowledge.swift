@@ -87,6 +87,19 @@ package struct TaskKnowledge: Hashable, Sendable {
 
     /// What its guest's base and delta are united by, as told in its newest life that told it.
     package private(set) var union: MountedUnion?
+    /// Failures of its own, its nodes' not counted; and how many of them came since it last got further than at a failure before.
+    package private(set) var ownFailures = 0
+    package private(set) var fruitlessFailures = 0
+    private var furthestAtFailure: Double?
+    /// When its progress last rose in this life (or when this life began), and the longest that it ever took to rise.
+    package private(set) var advancedAt: Timestamp?
+    package private(set) var longestPause: Seconds?
+    /// It was noted that it stands still, and it has not moved since.
+    package private(set) var isStalled = false
+    /// Written by the guest between the two latest captures, or from this life's beginning to its first; nil where no sample tells.
+    package private(set) var dirtyBytesAtCapture: ByteCount?
+    private var writtenAtCapture = ByteCount.zero
+    private var ranInEndedLives = Seconds.zero
 
     package static let sampleLimit = 60
 
@@ -122,6 +135,19 @@ package struct TaskKnowledge: Hashable, Sendable {
     package var newestCommitted: CheckpointRecord? { committed.last }
     /// Progress that a failure now would fall back to, 0 to 1.
     package var resumableProgress: Double { newestCommitted?.progress ?? 0 }
+
+    /// Time that its guest was seen to run, in all lives.
+    package func ranSeconds(at now: Timestamp) -> Seconds { ranInEndedLives + running(until: now) }
+
+    private func running(until time: Timestamp) -> Seconds {
+        guard case .running = state, let runningSince else { return .zero }
+        return max(.zero, time - runningSince)
+    }
+
+    /// Written since the latest capture, or since this life began; nil where no sample tells.
+    package var dirtyBytes: ByteCount? {
+        samples.last.map { $0.blockWrittenBytes > writtenAtCapture ? $0.blockWrittenBytes - writtenAtCapture : .zero }
+    }
 
     // Everything with an epoch counts only in the epoch in force.
     mutating func fold(_ record: EventRecord) {
@@ -159,6 +185,8 @@ package struct TaskKnowledge: Hashable, Sendable {
         case .layersMerged(let merge) where merge.epoch == epoch: lastMerge = Merge(at: record.at, layers: merge.layersAfter)
         case .taskEndStored: isEndStored = true
         case .progressSeen(let sample) where sample.epoch == epoch:
+            // A source that fell back counts from there: what matters is that it moves.
+            if samples.last.map({ sample.fraction > $0.fraction }) ?? (sample.fraction > progressAtStart) { advanced(at: sample.at) }
             samples.append(sample)
             if samples.count > Self.sampleLimit { samples.removeFirst(samples.count - Self.sampleLimit) }
             highestProgress = max(highestProgress, sample.fraction)
@@ -168,13 +196,17 @@ package struct TaskKnowledge: Hashable, Sendable {
             // An agent that starts again says it again.
             guard case .running = state else { return }
             interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .task(reason: reason), resumableProgress: resumableProgress))
+            failedByItself()
+            ranInEndedLives = ranSeconds(at: record.at)
             underway = nil
             state = .interrupted(node)
         case .restoreAsked:
             guard case .running(let node) = state else { return }
             interruptions.append(Interruption(at: record.at, epoch: epoch, cause: .asked, resumableProgress: resumableProgress))
+            ranInEndedLives = ranSeconds(at: record.at)
             underway = nil
             state = .interrupted(node)
+        case .taskStalled(_, let epoch, _, _, _) where epoch == self.epoch: isStalled = true
         case .taskCancelled: end(.cancelled, at: record.at)
         case .taskGivenUp(_, let reason): end(.givenUp(reason: reason), at: record.at)
 
@@ -186,6 +218,8 @@ package struct TaskKnowledge: Hashable, Sendable {
             }
             underway?.checkpoint = checkpoint
         case .checkpointCaptured(_, let epoch, _, _, let progress) where epoch == self.epoch:
+            dirtyBytesAtCapture = dirtyBytes
+            if let written = samples.last?.blockWrittenBytes { writtenAtCapture = written }
             lastCapture = Capture(at: record.at, progress: progress)
             underway?.capturedAt = record.at
         case .checkpointCommitted(let checkpoint) where checkpoint.epoch == epoch:
@@ -216,6 +250,28 @@ package struct TaskKnowledge: Hashable, Sendable {
         underway = nil
         lastCapture = nil
         lastMerge = nil
+        advancedAt = time
+        isStalled = false
+        writtenAtCapture = .zero
+        dirtyBytesAtCapture = nil
+    }
+
+    private mutating func advanced(at time: Timestamp) {
+        if let advancedAt { longestPause = max(longestPause ?? .zero, time - advancedAt) }
+        advancedAt = time
+        isStalled = false
+    }
+
+    /// Further is a hundredth of the work, or a minute of it where that is less.
+    private mutating func failedByItself() {
+        ownFailures += 1
+        let further = min(0.01, 60 / max(sla.task.workSeconds.rawValue, 1))
+        if let furthestAtFailure, highestProgress < furthestAtFailure + further {
+            fruitlessFailures += 1
+        } else {
+            fruitlessFailures = 1
+            furthestAtFailure = highestProgress
+        }
     }
 
     /// An epoch that ends without the guest's own failure ended with its node's.
@@ -225,6 +281,7 @@ package struct TaskKnowledge: Hashable, Sendable {
             interruptions.append(Interruption(at: time, epoch: epoch, cause: .node, resumableProgress: resumableProgress))
         case .interrupted, .submitted, .finished, .givenUp, .cancelled: break
         }
+        ranInEndedLives = ranSeconds(at: time)
         underway = nil
         runningSince = nil
         samples = []
@@ -232,6 +289,7 @@ package struct TaskKnowledge: Hashable, Sendable {
     }
 
     private mutating func end(_ state: State, at time: Timestamp) {
+        ranInEndedLives = ranSeconds(at: time)
         self.state = state
         endedAt = time
         underway = nil

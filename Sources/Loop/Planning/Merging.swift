@@ -53,7 +53,7 @@ extension Draft {
         guard rule.merge == .estimate else { return nil }
         let model = model(sizes, finding, terms, interval: interval)
         let options = model.options
-        let recovery = terms.costs(terms.codecByTime)?.recoverySeconds.mean ?? 0
+        let recovery = terms.costs(codecByTime(finding, terms))?.recoverySeconds.mean ?? 0
         let chosen: ChainMerge.Option
         let why: String
         var binding: String?
@@ -92,8 +92,12 @@ extension Draft {
             chosen: options.firstIndex(of: chosen).map { $0 + 1 }, binding: binding)
     }
 
+    private func codecByTime(_ finding: TaskFinding, _ terms: Terms) -> Codec {
+        terms.situation(work: finding.workLeftSeconds.mean, unsaved: 0, rate: finding.failureRate.perSecond).codecByTime
+    }
+
     private func model(_ sizes: [ByteCount], _ finding: TaskFinding, _ terms: Terms, interval: Seconds?) -> ChainMerge {
-        let costs = terms.costs(terms.codecByTime)
+        let costs = terms.costs(codecByTime(finding, terms))
         let perByte = costs.map { $0.uploadSeconds.mean / max($0.sentBytes.mean, 1) } ?? 1 / 50e6
         let interval = interval?.rawValue ?? terms.settings.ceilingSeconds.rawValue
         return ChainMerge(

@@ -70,6 +70,26 @@ extension Draft {
             ) { _ in [.giveUp(task: task.id, reason: "failed \(failures.count) times from the same state, last with: \(reason)")] }
             return
         }
+        if task.fruitlessFailures >= 6, case .task(let reason)? = task.interruptions.last?.cause {
+            let count = task.fruitlessFailures
+            decide(
+                .giveUp, task: task, node: node,
+                inputs: [
+                    DecisionInput(name: "fruitlessFailures", value: Double(count)),
+                    DecisionInput(name: "ownFailures", value: Double(task.ownFailures)),
+                    DecisionInput(name: "progress", value: task.highestProgress),
+                ],
+                "\(task.id) is given up: it failed \(count) times without getting further than a progress of \(share(task.highestProgress)), on whatever "
+                    + "node and from whatever checkpoint, last with: \(reason)."
+            ) { _ in
+                [
+                    .giveUp(
+                        task: task.id,
+                        reason: "failed \(count) times without getting further than \(share(task.highestProgress)), last with: \(reason)")
+                ]
+            }
+            return
+        }
         // The guest that failed must be gone first.
         guard !finding.isObservedRunning else { return }
         let why: String
@@ -133,7 +153,7 @@ extension Draft {
         guard let finding = finding(of: task.id), let rate = self.finding(of: node)?.failureRate else { return nil }
         let left = max(0, (1 - task.resumableProgress) * task.sla.task.workSeconds.rawValue)
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
-        let minimum = terms.objective(work: left, unsaved: 0, rate: rate.perSecond).minimise(over: terms.options)
-        return alternative(minimum.best, named: "\(node), with \(load) other tasks", terms)
+        let situation = terms.situation(work: left, unsaved: 0, rate: rate.perSecond)
+        return alternative(situation.objective.minimise(over: situation.options).best, named: "\(node), with \(load) other tasks")
     }
 }

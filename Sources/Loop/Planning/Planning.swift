@@ -1,4 +1,3 @@
-import Analysis
 import Knowledge
 import PlanningModel
 import Vocabulary
@@ -19,7 +18,7 @@ package struct Plan: Hashable, Sendable {
 /// out gives an empty next one.
 package enum Planning {
     /// Version of what is computed here, kept with each decision.
-    package static let models = "1"
+    package static let models = "2"
 
     /// - Parameter elsewhere: tasks that each node has beside those that are known here, where planning is for few of many.
     package static func plan(
@@ -57,6 +56,8 @@ struct Draft {
     /// Tasks that this plan sends to a node, and that it has elsewhere, on top of those that are known there.
     var arriving: [NodeID: Int] = [:]
     private var number: Int64
+    private let nodeFindings: [NodeID: NodeFinding]
+    private let taskFindings: [TaskID: TaskFinding]
 
     init(knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64) {
         self.knowledge = knowledge
@@ -64,10 +65,12 @@ struct Draft {
         self.fleet = fleet
         self.schedules = schedules
         number = nextDecision
+        nodeFindings = Dictionary(findings.nodes.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
+        taskFindings = Dictionary(findings.tasks.map { ($0.task, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    func finding(of node: NodeID) -> NodeFinding? { findings.nodes.first { $0.node == node } }
-    func finding(of task: TaskID) -> TaskFinding? { findings.tasks.first { $0.task == task } }
+    func finding(of node: NodeID) -> NodeFinding? { nodeFindings[node] }
+    func finding(of task: TaskID) -> TaskFinding? { taskFindings[task] }
     func isFenced(_ node: NodeID) -> Bool { knowledge.nodes[node]?.isFenced ?? false }
 
     /// Records a decision.
@@ -75,7 +78,8 @@ struct Draft {
     mutating func decide(
         _ kind: Decision.Kind, task: TaskKnowledge? = nil, node: NodeID? = nil, mode: CheckpointPolicy.Mode = .enforce,
         policy: DocumentVersion? = nil,
-        inputs: [DecisionInput] = [], alternatives: [Alternative] = [], chosen: Int? = nil, binding: String? = nil, rules: [String] = [],
+        inputs: [DecisionInput] = [], situation: Situation? = nil, alternatives: [Alternative] = [], chosen: Int? = nil, binding: String? = nil,
+        rules: [String] = [],
         _ sentence: String, steps: (DecisionID) -> [PlanStep]
     ) -> DecisionID {
         let id = DecisionID("d" + padded(Int(number)))
@@ -83,7 +87,8 @@ struct Draft {
         decisions.append(
             Decision(
                 id: id, at: findings.at, kind: kind, task: task?.id, node: node, mode: mode, sla: task?.submission.version, policy: policy,
-                models: Planning.models, inputs: inputs, alternatives: alternatives, chosen: chosen, binding: binding, rules: rules,
+                models: Planning.models, inputs: inputs, situation: situation, alternatives: alternatives, chosen: chosen, binding: binding,
+                rules: rules,
                 sentence: sentence,
                 steps: steps(id)))
         return id

@@ -1,4 +1,3 @@
-import Analysis
 import Knowledge
 import PlanningModel
 import Vocabulary
@@ -46,8 +45,28 @@ struct Terms {
         return true
     }
 
-    /// Codecs that the policy lets us choose from now.
-    var codecs: [Codec] {
+    func costs(_ codec: Codec) -> CheckpointCosts? { finding.costs.first { $0.codec == codec } }
+
+    /// - Parameters: of the task on the node in question, in seconds and failures a second.
+    func situation(work: Double, unsaved: Double, rate: Double) -> Situation {
+        let sla = task.sla
+        return Situation(
+            settings: settings,
+            costs: finding.costs.map { costs in
+                Situation.Costs(
+                    codec: costs.codec, stopSeconds: costs.stopSeconds.mean, interferenceSeconds: costs.interferenceSeconds.mean,
+                    latencySeconds: costs.latencySeconds.mean, recoverySeconds: costs.recoverySeconds.mean, sentBytes: costs.sentBytes.mean,
+                    memoryShare: costs.memoryShare, compressSeconds: costs.compressSeconds.mean, uploadSeconds: costs.uploadSeconds.mean)
+            }, workLeftSeconds: work, unsavedSeconds: unsaved, failureRatePerSecond: rate, keptCheckpoints: task.committed.count, prices: prices,
+            limits: sla.limits, meetProbability: sla.deadline?.confidence, timeToDeadlineSeconds: finding.timeToDeadlineSeconds,
+            penaltyPerSecond: sla.penalty.map { $0.amount.amount / $0.perSeconds.rawValue }, penaltyCap: sla.penalty?.cap?.amount,
+            forecastMet: finding.forecast?.probabilityMet)
+    }
+}
+
+extension Situation {
+    /// Codecs that the policy lets us choose from now, best liked first.
+    private var codecs: [Codec] {
         switch settings.compression {
         case .estimate: settings.codecs
         case .always:
@@ -56,12 +75,7 @@ struct Terms {
         }
     }
 
-    func costs(_ codec: Codec) -> CheckpointCosts? { finding.costs.first { $0.codec == codec } }
-
-    var options: [CheckpointOption] {
-        let options = codecs.compactMap { costs($0)?.option(replication: settings.replication) }
-        return options.isEmpty ? finding.costs.prefix(1).map { $0.option(replication: settings.replication) } : options
-    }
+    private func costs(_ codec: Codec) -> Costs? { costs.first { $0.codec == codec } }
 
     /// The paper's equation 1, in the pipelined form that the engine runs, for the codec that is liked best.
     var equation1: (codec: Codec, verdict: CompressionVerdict)? { equation1(.pipelined) }
@@ -72,40 +86,52 @@ struct Terms {
         return (
             codec,
             Compression.weigh(
-                form: form, compressSeconds: compressed.compressSeconds.mean, uploadCompressedSeconds: compressed.uploadSeconds.mean,
-                uploadUncompressedSeconds: plain.uploadSeconds.mean)
+                form: form, compressSeconds: compressed.compressSeconds, uploadCompressedSeconds: compressed.uploadSeconds,
+                uploadUncompressedSeconds: plain.uploadSeconds)
         )
     }
 
     /// The codec for strategies that know no prices: by equation 1.
     var codecByTime: Codec {
-        guard settings.compression == .estimate else { return codecs.first ?? .none }
-        guard let equation1 else { return codecs.first ?? .none }
+        guard settings.compression == .estimate, let equation1 else { return codecs.first ?? .none }
         return equation1.verdict.pays || !settings.codecs.contains(.none) ? equation1.codec : .none
     }
 
-    func objective(work: Double, unsaved: Double, rate: Double) -> CostObjective {
-        let sla = task.sla
-        let penalty = sla.penalty.map {
-            LatenessPenalty(amountPerSecond: $0.amount.amount / $0.perSeconds.rawValue, capAmount: $0.cap?.amount ?? .infinity)
-        }
-        return CostObjective(
+    /// What may be chosen from; the first codec there is where the policy allows none of them.
+    var options: [CheckpointOption] {
+        let allowed = codecs.compactMap { costs($0) }
+        return (allowed.isEmpty ? Array(costs.prefix(1)) : allowed).map(option)
+    }
+
+    var optionByTime: CheckpointOption { costs(codecByTime).map(option) ?? options[0] }
+
+    private func option(_ costs: Costs) -> CheckpointOption {
+        CheckpointOption(
+            name: costs.codec.rawValue, stopSeconds: costs.stopSeconds, interferenceSeconds: costs.interferenceSeconds,
+            latencySeconds: costs.latencySeconds, recoverySeconds: costs.recoverySeconds, sentBytes: costs.sentBytes, storedBytes: costs.sentBytes,
+            fetchedBytes: costs.sentBytes, replication: settings.replication.mean(memoryShare: costs.memoryShare))
+    }
+
+    /// In the planning model's terms.
+    var objective: CostObjective {
+        CostObjective(
             outlook: Outlook(
-                workSeconds: work, unsavedSeconds: unsaved, failureRatePerSecond: rate, keptCheckpoints: task.committed.count,
-                keepLast: settings.keepLast),
+                workSeconds: workLeftSeconds, unsavedSeconds: unsavedSeconds, failureRatePerSecond: failureRatePerSecond,
+                keptCheckpoints: keptCheckpoints, keepLast: settings.keepLast),
             prices: ObjectivePrices(
                 perSecond: prices.timePerSecond, perByteSent: prices.networkPerByte, perByteSecondStored: prices.storagePerByteSecond),
             limits: ObjectiveLimits(
-                lostWorkSeconds: sla.limits.lostWorkSeconds?.rawValue, recoverySeconds: sla.limits.recoverySeconds?.rawValue,
-                stoppedShare: sla.limits.stoppedShare, meetProbability: sla.deadline?.confidence.rawValue,
+                lostWorkSeconds: limits.lostWorkSeconds?.rawValue, recoverySeconds: limits.recoverySeconds?.rawValue,
+                stoppedShare: limits.stoppedShare, meetProbability: meetProbability?.rawValue,
                 bounds: IntervalBounds(
                     floorSeconds: settings.floorSeconds.rawValue, ceilingSeconds: max(settings.floorSeconds, settings.ceilingSeconds).rawValue)),
-            deadlineSeconds: finding.timeToDeadlineSeconds?.rawValue, penalty: penalty)
+            deadlineSeconds: timeToDeadlineSeconds?.rawValue,
+            penalty: penaltyPerSecond.map { LatenessPenalty(amountPerSecond: $0, capAmount: penaltyCap ?? .infinity) })
     }
 }
 
 /// As it is recorded.
-func alternative(_ candidate: Candidate, named name: String, _ terms: Terms) -> Alternative {
+func alternative(_ candidate: Candidate, named name: String) -> Alternative {
     Alternative(
         name: name, intervalSeconds: candidate.intervalSeconds.map { Seconds($0) }, codec: Codec(rawValue: candidate.option.name),
         replication: candidate.option.replication, timeCost: candidate.terms.time, networkCost: candidate.terms.network,

@@ -120,6 +120,7 @@ package struct CostObjective: Hashable, Sendable {
                     if candidate.isBetter(than: within) { within = candidate }
                 }
             }
+            within = settled(within, option)
             alternatives.append(within)
             if within.intervalSeconds != nil { alternatives.append(never) }
         }
@@ -131,6 +132,26 @@ package struct CostObjective: Hashable, Sendable {
             if !alternatives.contains(free) { alternatives.append(free) }
         }
         return Minimum(best: best, alternatives: alternatives, binding: binding)
+    }
+
+    /// One segment more or fewer as long as that is better: the search ends within a ten-thousandth of the best interval, which are several segments where there
+    /// are many. What a dearer checkpoint or a better node changes then changes the right way, by whole segments.
+    private func settled(_ start: Candidate, _ option: CheckpointOption) -> Candidate {
+        guard let interval = start.intervalSeconds else { return start }
+        let divided = interval >= outlook.unsavedSeconds ? outlook.wholeSeconds : outlook.workSeconds
+        let count = (divided / interval).rounded()
+        guard count < 1e5 else { return start }
+        var best = start
+        for direction in [-1.0, 1] {
+            for step in 1...8 {
+                let segments = count + direction * Double(step)
+                guard segments >= 1 else { break }
+                let candidate = evaluate(option, intervalSeconds: divided / segments)
+                guard candidate.isBetter(than: best) else { break }
+                best = candidate
+            }
+        }
+        return best
     }
 
     /// Intervals worth evaluating where nothing limits them: those around the relaxed minimum that divide the work into whole segments.

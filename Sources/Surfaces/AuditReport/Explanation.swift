@@ -10,6 +10,8 @@ package struct Explanation: Hashable, Sendable, Codable {
     package var prices: PricesInForce?
     /// The reasons, each a sentence with its numbers.
     package var why: [String]
+    /// What would have had to be different for another choice, what is nearest first; nil where it was not asked for or cannot be said.
+    package var whatIf: [Counterfactual]?
     package var comparison: Comparison?
 
     /// Another task's decision beside this one.
@@ -48,10 +50,11 @@ package struct Explanation: Hashable, Sendable, Codable {
 
     /// - Parameter other: what it is compared with; nil: of all tasks with another preference, the decision of the same kind that is
     ///   nearest in time.
+    /// - Parameter whatIf: plans again with other numbers; this room decides nothing itself.
     /// - Returns: nil if there is no such decision.
-    package static func read(decision id: DecisionID, comparedWith other: DecisionID?, from ledger: any Ledger) async throws(LedgerError)
-        -> Explanation?
-    {
+    package static func read(
+        decision id: DecisionID, comparedWith other: DecisionID?, from ledger: any Ledger, whatIf: (Decision) -> [Counterfactual]? = { _ in nil }
+    ) async throws(LedgerError) -> Explanation? {
         guard let decision = try await ledger.decision(id) else { return nil }
         let context = DeclarationContext(events: try await ledger.everyEvent())
         let compared: Decision?
@@ -63,15 +66,17 @@ package struct Explanation: Hashable, Sendable, Codable {
         }
         var outcomes = try await ledger.outcomes(of: id)
         if let compared { outcomes += try await ledger.outcomes(of: compared.id) }
-        return make(decision, outcomes: outcomes, context: context, comparedWith: compared)
+        return make(decision, outcomes: outcomes, context: context, comparedWith: compared, whatIf: whatIf(decision))
     }
 
     package static func make(
-        _ decision: Decision, outcomes: [Outcome], context: DeclarationContext, comparedWith other: Decision? = nil
+        _ decision: Decision, outcomes: [Outcome], context: DeclarationContext, comparedWith other: Decision? = nil,
+        whatIf: [Counterfactual]? = nil
     ) -> Explanation {
         let prices = context.preference(of: decision)
         return Explanation(
             decision: DecisionReport(decision, outcomes: outcomes), prices: prices, why: Reasons(decision: decision, prices: prices).sentences,
+            whatIf: whatIf,
             comparison: other.map { other in
                 Difference(here: decision, there: other, thesePrices: prices, thosePrices: context.preference(of: other), outcomes: outcomes)
                     .comparison

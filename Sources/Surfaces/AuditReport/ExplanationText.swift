@@ -26,6 +26,7 @@ extension Explanation {
             page.paragraph(prices.words, indent: 2, hanging: 2)
         }
         writeAlternatives(decision, prices, to: &page)
+        writeWhatIf(to: &page)
         writeInputs(to: &page)
         writeOutcomes(to: &page)
         if !decision.steps.isEmpty {
@@ -56,6 +57,14 @@ extension Explanation {
                     Words.cost(alternative.storageCost), Words.cost(alternative.penaltyCost), name,
                 ]
             })
+    }
+
+    private func writeWhatIf(to page: inout TextPage) {
+        guard let whatIf else { return }
+        page.blank()
+        page.paragraph("What would have changed it")
+        if whatIf.isEmpty { page.paragraph("No single number would have, within ten thousand times more or less.", indent: 2) }
+        for other in whatIf { page.paragraph("- " + other.sentence, indent: 2, hanging: 2) }
     }
 
     private func writeInputs(to page: inout TextPage) {

@@ -94,6 +94,8 @@ extension Report {
             case .nodeFenced(let node, let method, let detail):
                 sentence = "Node \(node) was fenced by \(method)\(detail.isEmpty ? "" : ": \(detail)")."
             case .fenceFailed(let node, let reason): sentence = "Node \(node) could not be fenced: \(reason)."
+            case .taskStalled(let task, _, let node, let progress, let stalled):
+                sentence = "\(task) has stood still at \(Words.share(progress)) on \(node) for \(Words.duration(stalled)), while its guest runs."
             case .taskRefused(let task, _, let node, let reason): sentence = "Node \(node) could not take \(task): \(reason)."
             case .orderFailed(let order, let node, _, let reason): sentence = "Node \(node) could not carry out \(order): \(reason)."
             case .ledgerRebuilt(_, let store, let tasks):

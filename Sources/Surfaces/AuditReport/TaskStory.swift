@@ -201,7 +201,7 @@ extension Event {
             .taskFailed(let task, _, _, _),
             .taskGivenUp(let task, _), .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _),
             .checkpointCaptured(let task, _, _, _, _), .checkpointFailed(let task, _, _, _, _, _), .staleCommitRefused(let task, _, _, _),
-            .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task):
+            .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task), .taskStalled(let task, _, _, _, _):
             task
         case .layersMerged(let merge): merge.task
         case .taskResumed(let resumption): resumption.task

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AuditReport
 import Foundation
+import Planning
 import Ports
 import Vocabulary
 
@@ -35,7 +36,7 @@ struct DecisionsCommand: AsyncParsableCommand {
 
 struct ExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain", abstract: "Say why something was decided: in words and in numbers.",
+        commandName: "explain", abstract: "Say why something was decided: in words and in numbers, and what would have changed it.",
         discussion: "With --against it is compared with a decision about another task: what the owners' preferences made different.")
     @OptionGroup var state: StateOption
     @Argument(help: "The decision, for example d000012.") var decision: String
@@ -46,7 +47,8 @@ struct ExplainCommand: AsyncParsableCommand {
         let ledger = try state.directory.ledger()
         guard
             let explanation = try await Explanation.read(
-                decision: DecisionID(decision), comparedWith: against.map { DecisionID($0) }, from: ledger)
+                decision: DecisionID(decision), comparedWith: against.map { DecisionID($0) }, from: ledger,
+                whatIf: { $0.situation == nil ? nil : WhatIf.counterfactuals(of: $0) })
         else { throw Failure.notDone("no decision \(decision)") }
         print(json ? explanation.json() : explanation.text(width: Terminal.width) + "\n", terminator: "")
     }

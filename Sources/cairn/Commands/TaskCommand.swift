@@ -246,6 +246,8 @@ enum Telling {
         case .taskResumed(let resumption): "\(resumption.task): runs again, on \(resumption.node)"
         case .taskFinished(let task, _, let node, let result): "\(task): FINISHED on \(node): \(result)"
         case .taskFailed(let task, _, let node, let reason): "\(task): failed on \(node): \(reason)"
+        case .taskStalled(let task, _, let node, let progress, let stalled):
+            "\(task): stands still on \(node) at \(hundredths(progress * 100)) % for \(hundredths(stalled.rawValue)) s, while its guest runs"
         case .taskGivenUp(let task, let reason): "\(task): GIVEN UP: \(reason)"
         case .taskCancelled(let task, let by): "\(task): cancelled by \(by)"
         case .taskRefused(let task, _, let node, let reason): "\(task): \(node) could not take it: \(reason)"

@@ -22,14 +22,18 @@ struct Room {
 
 /// A library from outside, and the package that brings it.
 enum Library: String, CaseIterable {
-    case Yams, Crypto, ArgumentParser, GRDB, Hummingbird, Logging
+    case Yams, Crypto, ArgumentParser, GRDB, Hummingbird, HummingbirdTLS, HTTPTypes, NIOCore, NIOSSL, X509, Logging
     var package: (url: String, version: Version, name: String) {
         switch self {
         case .Yams: ("https://github.com/jpsim/Yams", "6.2.2", "Yams")
         case .Crypto: ("https://github.com/apple/swift-crypto", "4.5.2", "swift-crypto")
         case .ArgumentParser: ("https://github.com/apple/swift-argument-parser", "1.8.2", "swift-argument-parser")
         case .GRDB: ("https://github.com/groue/GRDB.swift", "7.10.0", "GRDB.swift")
-        case .Hummingbird: ("https://github.com/hummingbird-project/hummingbird", "2.28.1", "hummingbird")
+        case .Hummingbird, .HummingbirdTLS: ("https://github.com/hummingbird-project/hummingbird", "2.28.1", "hummingbird")
+        case .HTTPTypes: ("https://github.com/apple/swift-http-types", "1.8.0", "swift-http-types")
+        case .NIOCore: ("https://github.com/apple/swift-nio", "2.101.2", "swift-nio")
+        case .NIOSSL: ("https://github.com/apple/swift-nio-ssl", "2.37.6", "swift-nio-ssl")
+        case .X509: ("https://github.com/apple/swift-certificates", "1.21.1", "swift-certificates")
         case .Logging: ("https://github.com/apple/swift-log", "1.16.2", "swift-log")
         }
     }
@@ -90,11 +94,14 @@ let house: [Room] = [
     Room(
         name: "Simulation", path: "Sources/Simulation", rooms: ["Vocabulary", "Knowledge", "Analysis", "Planning", "PlanningModel"], tests: []),
 
+    // Who may ask for what.
+    Room(name: "Access", path: "Sources/Access", rooms: ["Vocabulary"], kind: .outside),
+
     // They render facts and decide nothing.
     Room(name: "AuditReport", path: "Sources/Surfaces/AuditReport", rooms: ["Vocabulary", "Ports", "Knowledge"], kind: .outside, tests: []),
     Room(
-        name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge"], libraries: [.Hummingbird, .Logging],
-        kind: .outside),
+        name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge", "Access"],
+        libraries: [.Hummingbird, .HTTPTypes, .NIOCore, .Logging], kind: .outside),
 
     Room(name: "Evaluation", path: "Sources/Surfaces/Evaluation", tests: []),
 
@@ -154,6 +161,10 @@ func dependencies(_ room: Room, _ names: [String], _ libraries: [Library]) -> [T
 
 let chosen = rooms(asked: Context.environment["CAIRN_ROOMS"])
 let libraries = Set(chosen.flatMap(\.libraries))
+/// Each package once, though several of its libraries may be wanted.
+let packages = Library.allCases.filter { libraries.contains($0) }.reduce(into: [(url: String, version: Version, name: String)]()) { found, library in
+    if !found.contains(where: { $0.name == library.package.name }) { found.append(library.package) }
+}
 
 let targets: [Target] = chosen.flatMap { room -> [Target] in
     var made: [Target] = []
@@ -190,6 +201,6 @@ let package = Package(
     name: "cairn",
     platforms: [.macOS(.v15)],
     products: chosen.contains { $0.name == "cairn" } ? [.executable(name: "cairn", targets: ["cairn"])] : [],
-    dependencies: Library.allCases.filter { libraries.contains($0) }.map { .package(url: $0.package.url, from: $0.package.version) },
+    dependencies: packages.map { .package(url: $0.url, from: $0.version) },
     targets: targets
 )

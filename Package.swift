@@ -103,6 +103,10 @@ let house: [Room] = [
         name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge", "Access"],
         libraries: [.Hummingbird, .HTTPTypes, .NIOCore, .Logging], kind: .outside),
 
+    Room(
+        name: "ManagerMetrics", path: "Sources/Surfaces/ManagerMetrics", rooms: ["Vocabulary", "Ports", "Knowledge"],
+        tests: ["AuditReport", "SQLiteLedger", "Simulator"]),
+
     Room(name: "Evaluation", path: "Sources/Surfaces/Evaluation", tests: []),
 
     // The only place that names adapters.
@@ -111,8 +115,8 @@ let house: [Room] = [
         rooms: [
             "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
             "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
-            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "Simulation", "AuditReport", "ManagerAPI", "Evaluation",
-            "CChildren", "CResources",
+            "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "Simulation", "AuditReport", "ManagerAPI",
+            "ManagerMetrics", "Evaluation", "CChildren", "CResources",
         ],
         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 

@@ -18,6 +18,30 @@ package protocol Ledger: Sendable {
     func acknowledged(node: NodeID, incarnation: Incarnation) async throws(LedgerError) -> Int64
     /// The next number for a decision.
     func nextDecisionNumber() async throws(LedgerError) -> Int64
+    /// How many decisions of each kind there are with a number above `after` and up to `through`.
+    func decisionCounts(after: Int64, through: Int64) async throws(LedgerError) -> [DecisionCount]
+}
+
+/// Sees every event of a ledger once and in its order, from the first one on.
+package protocol EventWitness: Sendable {
+    func saw(_ records: [EventRecord])
+}
+
+package struct DecisionCount: Hashable, Sendable {
+    package struct Subject: Hashable, Sendable {
+        package var kind: Decision.Kind
+        package var mode: CheckpointPolicy.Mode
+        package init(kind: Decision.Kind, mode: CheckpointPolicy.Mode) {
+            self.kind = kind
+            self.mode = mode
+        }
+    }
+    package var subject: Subject
+    package var count: Int64
+    package init(subject: Subject, count: Int64) {
+        self.subject = subject
+        self.count = count
+    }
 }
 
 package struct DecisionQuery: Hashable, Sendable {

@@ -86,6 +86,13 @@ package final class MemoryLedger: Ledger {
     package func acknowledged(node: NodeID, incarnation: Incarnation) async throws(LedgerError) -> Int64 {
         state.withLock { state in state.origins.filter { $0.node == node && $0.incarnation == incarnation }.map(\.number).max() ?? 0 }
     }
+    package func decisionCounts(after: Int64, through: Int64) async throws(LedgerError) -> [DecisionCount] {
+        let counted = decisions.filter { decision in
+            Int64(decision.id.rawValue.dropFirst()).map { $0 > after && $0 <= through } ?? false
+        }
+        return Dictionary(grouping: counted) { DecisionCount.Subject(kind: $0.kind, mode: $0.mode) }
+            .map { DecisionCount(subject: $0.key, count: Int64($0.value.count)) }
+    }
     package func nextDecisionNumber() async throws(LedgerError) -> Int64 {
         state.withLock { state in (state.decisions.compactMap { Int64($0.id.rawValue.dropFirst()) }.max() ?? 0) + 1 }
     }
@@ -138,6 +145,9 @@ package struct FaultyLedger: Ledger {
     }
     package func acknowledged(node: NodeID, incarnation: Incarnation) async throws(LedgerError) -> Int64 {
         try await call("acknowledged") { () throws(LedgerError) in try await base.acknowledged(node: node, incarnation: incarnation) }
+    }
+    package func decisionCounts(after: Int64, through: Int64) async throws(LedgerError) -> [DecisionCount] {
+        try await call("decisionCounts") { () throws(LedgerError) in try await base.decisionCounts(after: after, through: through) }
     }
     package func nextDecisionNumber() async throws(LedgerError) -> Int64 {
         try await call("nextDecisionNumber") { () throws(LedgerError) in try await base.nextDecisionNumber() }

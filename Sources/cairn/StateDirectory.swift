@@ -20,6 +20,13 @@ struct StateOption: ParsableArguments {
 struct StateDirectory {
     let path: String
     var ledgerPath: String { path + "/ledger.db" }
+    /// What the ledger takes, with what is not merged into its file yet; nil: it cannot be told.
+    var ledgerBytes: ByteCount? {
+        let sizes = ["", "-wal"].compactMap { suffix in
+            (try? FileManager.default.attributesOfItem(atPath: ledgerPath + suffix)[.size]) as? Int64
+        }
+        return sizes.isEmpty ? nil : ByteCount(sizes.reduce(0, +))
+    }
     private var addressPath: String { path + "/manager.json" }
 
     struct Address: Codable {

@@ -86,6 +86,18 @@ enum DecisionTable {
         return try values(statement, [task.rawValue])
     }
 
+    static func counts(after: Int64, through: Int64, in database: Database) throws -> [DecisionCount] {
+        let statement = try database.cachedStatement(
+            sql: "SELECT kind, mode, count(*) FROM decisions WHERE number > ? AND number <= ? GROUP BY kind, mode")
+        return try Row.fetchAll(statement, arguments: [after, through]).map { row in
+            let (name, how): (String, String) = (row[0], row[1])
+            guard let kind = Decision.Kind(rawValue: name), let mode = CheckpointPolicy.Mode(rawValue: how) else {
+                throw UnreadableRow(what: "the decisions", detail: "there is one of the kind \(name), mode \(how)")
+            }
+            return DecisionCount(subject: .init(kind: kind, mode: mode), count: row[2])
+        }
+    }
+
     static func highestNumber(in database: Database) throws -> Int64 {
         try Int64.fetchOne(try database.cachedStatement(sql: "SELECT max(number) FROM decisions")) ?? 0
     }

@@ -129,6 +129,10 @@ package final class SQLiteLedger: Ledger {
         try await reading { try DecisionTable.outcomes(task: task, in: $0) }
     }
 
+    package func decisionCounts(after: Int64, through: Int64) async throws(LedgerError) -> [DecisionCount] {
+        try await reading { try DecisionTable.counts(after: after, through: through, in: $0) }
+    }
+
     package func nextDecisionNumber() async throws(LedgerError) -> Int64 {
         try await reading { try DecisionTable.highestNumber(in: $0) + 1 }
     }

@@ -8,15 +8,24 @@ actor Chronicle {
     private(set) var knowledge = Knowledge()
     /// Appended but not folded, because something before it is still on its way here.
     private var waiting: [Int64: EventRecord] = [:]
+    private let witness: (any EventWitness)?
 
-    init(ledger: any Ledger) { self.ledger = ledger }
+    init(ledger: any Ledger, witness: (any EventWitness)?) {
+        self.ledger = ledger
+        self.witness = witness
+    }
+
+    private func fold(_ records: [EventRecord]) {
+        knowledge = knowledge.folding(records)
+        witness?.saw(records)
+    }
 
     /// Folds everything that the ledger holds.
     func recall() async throws(LedgerError) {
         while true {
             let page = try await ledger.events(after: knowledge.sequence, limit: 5_000)
             guard !page.isEmpty else { return }
-            knowledge = knowledge.folding(page)
+            fold(page)
         }
     }
 
@@ -35,14 +44,14 @@ actor Chronicle {
     private func foldWaiting() {
         var ready: [EventRecord] = []
         while let next = waiting.removeValue(forKey: knowledge.sequence + Int64(ready.count) + 1) { ready.append(next) }
-        knowledge = knowledge.folding(ready)
+        fold(ready)
     }
 
     private func catchUp() async throws(LedgerError) {
         let before = knowledge.sequence
         let missed = try await ledger.events(after: before, limit: 5_000)
         // Another call may have folded some of it meanwhile.
-        knowledge = knowledge.folding(missed.filter { $0.sequence > knowledge.sequence })
+        fold(missed.filter { $0.sequence > knowledge.sequence })
         waiting = waiting.filter { $0.key > knowledge.sequence }
         foldWaiting()
     }

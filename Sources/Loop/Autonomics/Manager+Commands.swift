@@ -168,6 +168,10 @@ extension Manager: ManagerCommands {
     }
 }
 
+extension Manager: OutlookSource {
+    package func outlook() async -> Outlook? { newestOutlook }
+}
+
 extension Preference {
     /// For people: the name, or that the prices are the owner's own.
     package var name: String {

@@ -54,9 +54,13 @@ package actor Manager {
         var reports = 0
     }
     private var troubles = Troubles()
+    /// Of the newest turn of the loop.
+    private(set) var newestOutlook: Outlook?
     private var cycles: Int64 = 0
     private var lastCycleAt: Timestamp?
     private var lastLookAt: Timestamp?
+    /// How long the turns of the loop took, in seconds.
+    package private(set) var cycleTimes = Histogram(bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
 
     package struct Configuration: Sendable {
         package var fleet: Fleet
@@ -77,7 +81,7 @@ package actor Manager {
 
     package init(
         configuration: Configuration, ledger: any Ledger, store: any CheckpointStore, fence: any Fence, policies: any PolicySource,
-        time: any TimeSource, log: @escaping @Sendable (String) -> Void
+        time: any TimeSource, witness: (any EventWitness)? = nil, log: @escaping @Sendable (String) -> Void
     ) {
         self.configuration = configuration
         self.ledger = ledger
@@ -85,7 +89,7 @@ package actor Manager {
         self.policies = policies
         self.time = time
         self.log = log
-        chronicle = Chronicle(ledger: ledger)
+        chronicle = Chronicle(ledger: ledger, witness: witness)
         catalog = CheckpointCatalog(store: store, time: time)
         execution = StepExecution(catalog: catalog, fence: fence, fleet: configuration.fleet, time: time)
         startedAt = time.now()
@@ -109,6 +113,7 @@ package actor Manager {
 
     /// One turn of the loop, from observed state.
     package func runOnce() async throws {
+        let begun = time.now()
         try await monitor()
         let known = await chronicle.knowledge
         let findings = Analysis.assess(known, live: view(), fleet: configuration.fleet, schedules: schedules)
@@ -121,10 +126,15 @@ package actor Manager {
         let decisions = plan.decisions.filter { !troubles.isWaiting($0, at: findings.at) }
         try await ledger.record(decisions)
         schedules = plan.schedules
+        newestOutlook = Outlook(
+            fleet: configuration.fleet, version: configuration.version, startedAt: startedAt, cycles: cycles, knowledge: known, findings: findings,
+            schedules: schedules)
         for decision in decisions { try await carryOut(decision, findings) }
         try await storeEnds()
         cycles += 1
-        lastCycleAt = time.now()
+        let ended = time.now()
+        cycleTimes.observe(max(.zero, ended - begun).rawValue)
+        lastCycleAt = ended
     }
 
     /// A number that no other decision has, though a command and the loop decide at the same time.

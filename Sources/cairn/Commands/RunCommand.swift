@@ -5,6 +5,7 @@ import Fencing
 import Foundation
 import Logging
 import ManagerAPI
+import ManagerMetrics
 import Ports
 import SQLiteLedger
 import Vocabulary
@@ -36,16 +37,22 @@ struct RunCommand: AsyncParsableCommand {
         let ledger: SQLiteLedger
         do throws(LedgerError) { ledger = try SQLiteLedger.open(path: directory.ledgerPath) } catch { throw Failure.cannotTry("\(error)") }
         let store = try Composition.store(declared.store)
+        let tally = LedgerTally(ledger: ledger)
         let manager = Manager(
             configuration: .init(
                 fleet: declared, version: Release.version, cycle: Seconds(cycle),
                 readSLA: { (text, file) throws(CommandError) in try TaskFile.read(text, file: file) }),
             ledger: ledger, store: store, fence: NodeFence(), policies: PolicyDirectory(path: absolute(policies)), time: SystemTime(),
-            log: { log.say($0) })
+            witness: tally, log: { log.say($0) })
         try await manager.begin()
+        let metrics = MetricsPage(
+            tally: tally, source: manager, health: { await manager.health() }, cycles: { await manager.cycleTimes },
+            ledgerBytes: { directory.ledgerBytes })
         var logger = Logger(label: "http")
         logger.logLevel = .warning
-        let server = ManagerServer(commands: manager, host: host, port: port)
+        let server = ManagerServer(
+            commands: manager,
+            added: [.text("/metrics", as: Exposition.contentType, for: .readers) { try await metrics.text() }], host: host, port: port)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [host, logger] in
                 try await server.run(logger: logger) { port in

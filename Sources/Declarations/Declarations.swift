@@ -44,13 +44,11 @@ package struct DeclarationReader: Sendable {
         return ReadResult(problems: findings.problems, declarations: declarations)
     }
 
-    private static let kinds = ["TaskSLA", "CheckpointPolicy", "Fleet"]
-
     private func declaration(_ document: Reading, digest: String, names: inout [String: UniqueNames]) -> Declaration? {
-        guard let fields = document.fields(["apiVersion", "kind", "metadata", "spec"]) else { return nil }
+        guard let fields = document.fields(DeclaredKeys.document) else { return nil }
         _ = fields.required("apiVersion", "write apiVersion: cairn/v1")?.choice([("cairn/v1", ())])
-        let kind = fields.required("kind", "one of \(Self.kinds.joined(separator: ", "))")?.choice(Self.kinds.map { ($0, $0) })
-        let metadata = fields.required("metadata", "write metadata: {name: …}")?.fields(["name", "labels"])
+        let kind = fields.required("kind", "one of \(DeclaredKeys.kinds.joined(separator: ", "))")?.choice(DeclaredKeys.kinds.map { ($0, $0) })
+        let metadata = fields.required("metadata", "write metadata: {name: …}")?.fields(DeclaredKeys.metadata)
         let nameReading = metadata?.required("name", Name.form)
         let name = nameReading?.name()
         let labels = metadata?["labels"]?.texts() ?? [:]

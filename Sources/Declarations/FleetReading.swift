@@ -7,11 +7,12 @@ struct FleetReading {
     static let mostSuspicion = 100.0
     static let heartbeat = Seconds(0.1)...Seconds.minutes(5)
     static let mostWeight = 1e6
+    static let hypervisorPattern = #"[a-z]+(\+[a-z0-9]+)?:\/\/[^\s]*"#
 
     let spec: Reading
 
     func fleet(name: String) -> Fleet? {
-        guard let fields = spec.fields(["images", "nodes", "store", "defaults"]) else { return nil }
+        guard let fields = spec.fields(DeclaredKeys.fleet) else { return nil }
         let images = fields.required("images", "the absolute path of the directory of images")?.absolutePath()
         let nodes = fields.required("nodes", "for example [{name: a}]").flatMap(self.nodes)
         let store = fields.required("store", StoreReading.form).flatMap { StoreReading(reading: $0).location() }
@@ -25,7 +26,7 @@ struct FleetReading {
     private func nodes(_ reading: Reading) -> [Fleet.Node]? {
         var names = UniqueNames()
         return reading.items("for example [{name: a}]")?.compactMap { item in
-            guard let fields = item.fields(["name", "class", "domain", "hypervisor", "guest", "capacity", "fence"]) else { return nil }
+            guard let fields = item.fields(DeclaredKeys.node) else { return nil }
             let name = fields.required("name", Name.form)?.name()
             if let name, let reading = fields["name"] { names.use(name, at: reading) }
             var node = Fleet.Node(id: NodeID(name ?? ""))
@@ -42,7 +43,7 @@ struct FleetReading {
     private func hypervisor(_ reading: Reading) -> String? {
         let wanted = "a libvirt URI, for example qemu:///embed, qemu:///system or xen:///system"
         guard let text = reading.text(wanted) else { return nil }
-        guard text.wholeMatch(of: #/[a-z]+(\+[a-z0-9]+)?:\/\/[^\s]*/#) != nil else {
+        guard isMatched(text, by: Self.hypervisorPattern) else {
             reading.trouble("\(shown(text)) is no libvirt URI", wanted)
             return nil
         }
@@ -69,7 +70,7 @@ struct FleetReading {
             }
             return nil
         }
-        guard let command = reading.fields(["command"])?.required("command", "the program and its arguments, as a list") else { return nil }
+        guard let command = reading.fields(DeclaredKeys.command)?.required("command", "the program and its arguments, as a list") else { return nil }
         guard let items = command.items("the program and its arguments, as a list") else { return nil }
         let words = items.compactMap { $0.text() }
         return words.count == items.count ? .command(words) : nil
@@ -79,9 +80,9 @@ struct FleetReading {
 
     private func defaults(_ reading: Reading) -> Fleet.Defaults {
         var defaults = Fleet.Defaults()
-        guard let fields = reading.fields(["heartbeat", "suspicion", "reliability"]) else { return defaults }
+        guard let fields = reading.fields(DeclaredKeys.defaults) else { return defaults }
         if let given = fields["heartbeat"]?.duration(Self.heartbeat) { defaults.heartbeatSeconds = given }
-        if let suspicion = fields["suspicion"]?.fields(["suspect", "lost"]) {
+        if let suspicion = fields["suspicion"]?.fields(DeclaredKeys.suspicion) {
             if let given = suspicion["suspect"]?.number(zero: false, atMost: Self.mostSuspicion) { defaults.suspectPhi = given }
             if let given = suspicion["lost"]?.number(zero: false, atMost: Self.mostSuspicion) { defaults.lostPhi = given }
             if defaults.suspectPhi > defaults.lostPhi, let place = suspicion["suspect"] ?? suspicion["lost"] {
@@ -93,7 +94,7 @@ struct FleetReading {
                     suspect + lost == "" ? "swap them?" : "give both suspect and lost")
             }
         }
-        if let reliability = fields["reliability"]?.fields(["mtbf", "weight"]) {
+        if let reliability = fields["reliability"]?.fields(DeclaredKeys.reliability) {
             if let given = reliability["mtbf"]?.length() {
                 defaults.priorMTBFSeconds = given
                 if given <= defaults.heartbeatSeconds {

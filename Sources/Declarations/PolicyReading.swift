@@ -14,12 +14,14 @@ struct PolicyReading {
     static let keepLast = 1...1_000
     /// Hypervisors take no chain of more than 200 layers.
     static let maxLayers = 2...150
+    static let strategies = ["adaptive", "exact", "daly", "young", "fixed", "never"]
+    static let codecs = [Codec.zstd, .gzip, .none]
+    static let checkpointAbove = ByteCount(1_024)...Quantity.largestSize
 
     let spec: Reading
 
     func policy(name: String) -> CheckpointPolicy? {
-        let known = ["currency", "preferences", "mode", "interval", "compression", "replication", "retention", "chain", "rules"]
-        guard let fields = spec.fields(known) else { return nil }
+        guard let fields = spec.fields(DeclaredKeys.policy) else { return nil }
         let currency = fields.required("currency", "what the prices are in, for example EUR")?.currency()
         let preferences = fields["preferences"].map(self.preferences) ?? [:]
         let given = overrides(fields)
@@ -46,24 +48,24 @@ struct PolicyReading {
     private func overrides(_ fields: Fields) -> CheckpointPolicy.Overrides {
         var given = CheckpointPolicy.Overrides()
         given.mode = fields["mode"].flatMap { $0.choice(CheckpointPolicy.Mode.allCases.map { ($0.rawValue, $0) }) }
-        if let interval = fields["interval"]?.fields(["strategy", "every", "floor", "ceiling"]) {
+        if let interval = fields["interval"]?.fields(DeclaredKeys.interval) {
             given.floorSeconds = interval["floor"].flatMap { $0.duration(Self.interval) }
             given.ceilingSeconds = interval["ceiling"].flatMap { $0.duration(Self.interval) }
             given.strategy = strategy(interval)
         }
-        if let compression = fields["compression"]?.fields(["choice", "codecs"]) {
+        if let compression = fields["compression"]?.fields(DeclaredKeys.compression) {
             given.compression = compression["choice"].flatMap { $0.choice(CompressionChoice.allCases.map { ($0.rawValue, $0) }) }
             given.codecs = compression["codecs"].flatMap(codecs)
         }
         given.replication = fields["replication"].flatMap(replication)
-        if let retention = fields["retention"]?.fields(["keepLast", "keepFor"]) {
+        if let retention = fields["retention"]?.fields(DeclaredKeys.retention) {
             given.keepLast = retention["keepLast"]?.whole(Self.keepLast)
             given.keepForSeconds = retention["keepFor"]?.duration(Self.interval)
             if retention.isBare {
                 fields["retention"]?.trouble("keeps nothing in particular", "give keepLast, keepFor or both, for example {keepLast: 3}")
             }
         }
-        if let chain = fields["chain"]?.fields(["merge", "maxLayers"]) {
+        if let chain = fields["chain"]?.fields(DeclaredKeys.chain) {
             given.merge = chain["merge"].flatMap { $0.choice(ChainRule.Merge.allCases.map { ($0.rawValue, $0) }) }
             given.maxLayers = chain["maxLayers"]?.whole(Self.maxLayers)
             if chain.isBare { fields["chain"]?.trouble("says nothing of chains", "for example {merge: count, maxLayers: 32}") }
@@ -74,15 +76,14 @@ struct PolicyReading {
     /// One number for all, or one for each class.
     private func replication(_ reading: Reading) -> Replication? {
         if reading.isScalar { return reading.whole(Self.replication).map { Replication($0) } }
-        guard let fields = reading.fields(["base", "memory", "delta"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.replication) else { return nil }
         let classes = ["base", "memory", "delta"].map { fields.required($0, "for example 2; or one number for all")?.whole(Self.replication) }
         guard let base = classes[0], let memory = classes[1], let delta = classes[2] else { return nil }
         return Replication(base: base, memory: memory, delta: delta)
     }
 
     private func strategy(_ interval: Fields) -> IntervalStrategy? {
-        let names = ["adaptive", "exact", "daly", "young", "fixed", "never"]
-        let name = interval["strategy"].flatMap { $0.choice(names.map { ($0, $0) }) }
+        let name = interval["strategy"].flatMap { $0.choice(Self.strategies.map { ($0, $0) }) }
         let every = interval["every"].flatMap { $0.duration(Self.interval) }
         let isMisspelt = interval.meant.contains("strategy")
         if let reading = interval["every"], name != "fixed", name != "never", !isMisspelt, interval["strategy"] == nil || name != nil {
@@ -111,7 +112,7 @@ struct PolicyReading {
         guard let items = reading.items("codecs that may be used, best liked first: [zstd, gzip, none]") else { return nil }
         var names = UniqueNames()
         return items.compactMap { item in
-            let codec = item.choice([Codec.zstd, .gzip, .none].map { ($0.rawValue, $0) })
+            let codec = item.choice(Self.codecs.map { ($0.rawValue, $0) })
             if let codec { names.use(codec.rawValue, at: item) }
             return codec
         }
@@ -152,7 +153,7 @@ struct PolicyReading {
     private func rules(_ reading: Reading, over settings: CheckpointPolicy.Settings) -> [CheckpointPolicy.Rule] {
         var names = UniqueNames()
         return (reading.items("rules are {name, when, set}") ?? []).compactMap { item in
-            guard let fields = item.fields(["name", "when", "set"]) else { return nil }
+            guard let fields = item.fields(DeclaredKeys.rule) else { return nil }
             let name = fields.required("name", Name.form)?.name()
             if let name, let reading = fields["name"] { names.use(name, at: reading) }
             let when = fields.required("when", "labels, probabilityMetBelow, mtbfBelow or checkpointAbove").flatMap(condition)
@@ -163,18 +164,18 @@ struct PolicyReading {
     }
 
     private func condition(_ reading: Reading) -> CheckpointPolicy.Condition? {
-        guard let fields = reading.fields(["labels", "probabilityMetBelow", "mtbfBelow", "checkpointAbove"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.condition) else { return nil }
         if fields.isBare { reading.trouble("has no condition: the rule would always apply", "put it into the policy itself") }
         let labels = fields["labels"].map { $0.texts() ?? [:] }
         if let labels, labels.isEmpty, fields.values.count == 1 { fields["labels"]?.trouble("has no labels to compare with") }
         return CheckpointPolicy.Condition(
             labels: labels ?? [:], probabilityMetBelow: fields["probabilityMetBelow"].flatMap { $0.share() }.map { Probability($0) },
             mtbfBelowSeconds: fields["mtbfBelow"].flatMap { $0.length() },
-            checkpointAboveBytes: fields["checkpointAbove"].flatMap { $0.size(ByteCount(1_024)...Quantity.largestSize) })
+            checkpointAboveBytes: fields["checkpointAbove"].flatMap { $0.size(Self.checkpointAbove) })
     }
 
     private func set(_ reading: Reading, over settings: CheckpointPolicy.Settings) -> CheckpointPolicy.Overrides? {
-        guard let fields = reading.fields(["mode", "interval", "compression", "replication", "retention", "chain"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.overrides) else { return nil }
         if fields.isBare { reading.trouble("changes nothing", "give mode, interval, compression, replication, retention or chain") }
         let overrides = overrides(fields)
         Self.tellContradictions(overrides.applied(to: settings), fields, whose: "the policy's")

@@ -317,6 +317,11 @@ struct Fields {
     }
 }
 
+/// Whether an expression of ours matches all of a text.
+func isMatched(_ text: String, by expression: String) -> Bool {
+    do { return try Regex(expression).wholeMatch(in: text) != nil } catch { preconditionFailure("\(expression): \(error)") }
+}
+
 /// How declarations, nodes, rules, preferences and classes are named.
 enum Name {
     static let form = "a name has lower-case letters, digits and dashes, at most 40"

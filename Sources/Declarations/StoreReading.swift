@@ -2,6 +2,8 @@ import Vocabulary
 
 /// The `store` of a Fleet.
 struct StoreReading {
+    static let addressPattern = #"https?:\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"#
+    static let fingerprintPattern = #"SHA256:[A-Za-z0-9+\/]{43}=?"#
     static let form = "one of {directory: …}, {webhdfs: {…}}, {ftp: {…}} and {sftp: {…}}"
 
     let reading: Reading
@@ -17,7 +19,7 @@ struct StoreReading {
         let kinds: [(String, (Reading) -> StoreLocation?)] = [
             ("directory", { $0.absolutePath().map(StoreLocation.directory) }), ("webhdfs", webHDFS), ("ftp", ftp), ("sftp", sftp),
         ]
-        guard let fields = reading.fields(kinds.map(\.0)) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.store) else { return nil }
         let given = kinds.compactMap { name, read in fields[name].map { (name, read($0)) } }
         switch given.count {
         case 1: return given[0].1
@@ -32,7 +34,7 @@ struct StoreReading {
     // MARK: HDFS
 
     private func webHDFS(_ reading: Reading) -> StoreLocation? {
-        guard let fields = reading.fields(["namenodes", "root", "user", "ca", "authentication", "keytab", "token"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.webHDFS) else { return nil }
         let wanted = "addresses of NameNodes, for example ['http://namenode:9870']"
         let items = fields.required("namenodes", wanted)?.items(wanted)
         var names = UniqueNames()
@@ -107,8 +109,7 @@ struct StoreReading {
     // MARK: File servers
 
     private func ftp(_ reading: Reading) -> StoreLocation? {
-        let known = ["host", "port", "root", "user", "password", "tls", "ca", "readBack"]
-        guard let fields = reading.fields(known) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.ftp) else { return nil }
         var isFine = true
         let tls: FTPLocation.Encryption
         if let given = fields["tls"] {
@@ -140,7 +141,7 @@ struct StoreReading {
     }
 
     private func sftp(_ reading: Reading) -> StoreLocation? {
-        guard let fields = reading.fields(["host", "port", "root", "user", "key", "password", "knownHosts", "hostKey", "readBack"]) else {
+        guard let fields = reading.fields(DeclaredKeys.sftp) else {
             return nil
         }
         let host = fields.required("host", "the server's name or address").flatMap(self.host)
@@ -220,7 +221,7 @@ struct StoreReading {
     private func fingerprint(_ reading: Reading) -> String? {
         let wanted = "SHA256: and 43 characters, as ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub shows it"
         guard let text = reading.text(wanted) else { return nil }
-        guard text.wholeMatch(of: #/SHA256:[A-Za-z0-9+\/]{43}=?/#) != nil else {
+        guard isMatched(text, by: Self.fingerprintPattern) else {
             reading.trouble("\(shown(text)) is no digest of a key", wanted)
             return nil
         }

@@ -4,6 +4,7 @@ import Vocabulary
 struct TaskSLAReading {
     /// A Linux kernel with its ramdisk unpacked does not come up in less.
     static let memory = ByteCount.mebibytes(32)...ByteCount.gibibytes(16 << 10)
+    static let processors = 1...256
     /// The disk images' own limits, and ext4's block.
     static let delta = ByteCount.mebibytes(16)...ByteCount.gibibytes(16 << 10)
     static let deltaBlock = ByteCount(4_096)
@@ -22,7 +23,7 @@ struct TaskSLAReading {
     let spec: Reading
 
     func taskSLA(name: String, labels: [String: String]) -> TaskSLA? {
-        guard let fields = spec.fields(["task", "progress", "deadline", "limits", "penalty", "preference", "policy"]) else { return nil }
+        guard let fields = spec.fields(DeclaredKeys.taskSLA) else { return nil }
         let taskReading = fields.required("task", "what to run: image, memory, delta, run, work")
         let task = taskReading.flatMap(self.task)
         let progress = fields.required("progress", Self.progressForm).flatMap(self.progress)
@@ -43,12 +44,11 @@ struct TaskSLAReading {
     // MARK: What to run
 
     private func task(_ reading: Reading) -> TaskSpec? {
-        let keys = ["image", "base", "kernel", "ramdisk", "union", "arguments", "memory", "cpus", "delta", "run", "work"]
-        guard let fields = reading.fields(keys) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.task) else { return nil }
         let union = fields["union"].flatMap { $0.choice(GuestUnion.allCases.map { ($0.rawValue, $0) }) }
         let paths = files(fields, reading, union)
         let memory = fields.required("memory", "for example 256MiB")?.size(Self.memory)
-        let cpus = fields["cpus"].flatMap { $0.whole(1...256) }
+        let cpus = fields["cpus"].flatMap { $0.whole(Self.processors) }
         let delta = fields.required("delta", "for example 1GiB")?.size(Self.delta)
         if let delta, delta.rawValue % Self.deltaBlock.rawValue != 0 {
             fields["delta"]?.trouble("must be a multiple of \(Quantity.text(Self.deltaBlock)), and is \(Quantity.text(delta))")
@@ -118,7 +118,7 @@ struct TaskSLAReading {
             }
             return nil
         }
-        guard let console = reading.fields(["console"])?.required("console")?.fields(["pattern", "result", "failure"]) else { return nil }
+        guard let console = reading.fields(DeclaredKeys.progress)?.required("console")?.fields(DeclaredKeys.console) else { return nil }
         let progress = #"'PROGRESS (\d+)/(\d+)'"#
         let finished = #"'RESULT (\w+)'"#
         let pattern = console.required("pattern", "for example \(progress)")?.pattern(captures: 1...2, example: progress)
@@ -135,7 +135,7 @@ struct TaskSLAReading {
             if let text = reading.text(Self.deadlineForm) { reading.trouble("must be a mapping, and is \(shown(text))", Self.deadlineForm) }
             return nil
         }
-        guard let fields = reading.fields(["at", "within", "confidence"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.deadline) else { return nil }
         let at = fields["at"].flatMap { $0.moment() }
         let within = fields["within"].flatMap { $0.length() }
         switch (fields["at"], fields["within"]) {
@@ -160,7 +160,7 @@ struct TaskSLAReading {
     }
 
     private func limits(_ reading: Reading, work: Seconds?) -> Limits {
-        guard let fields = reading.fields(["lostWork", "recovery", "stopped"]) else { return Limits() }
+        guard let fields = reading.fields(DeclaredKeys.limits) else { return Limits() }
         if fields.isBare { reading.trouble("has no limit in it", "leave it out, or give lostWork, recovery or stopped") }
         let lostWork = fields["lostWork"].flatMap { $0.duration(Self.lostWork) }
         if let lostWork, let work, lostWork >= work {
@@ -172,7 +172,7 @@ struct TaskSLAReading {
     }
 
     private func penalty(_ reading: Reading) -> Penalty? {
-        guard let fields = reading.fields(["amount", "per", "cap", "currency"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.penalty) else { return nil }
         let amount = fields.required("amount", "for example 12.5")?.number(zero: false, atMost: Self.mostMoney)
         let per = fields.required("per", "the lateness that one amount is owed for, for example 1h")?.length()
         let cap = fields["cap"].flatMap { $0.number(zero: false, atMost: Self.mostMoney) }
@@ -193,7 +193,7 @@ enum PricesReading {
     private static let form = "0 or more, in the policy's currency"
 
     static func prices(_ reading: Reading) -> Prices? {
-        guard let fields = reading.fields(["timePerHour", "networkPerGiB", "storagePerGiBHour"]) else { return nil }
+        guard let fields = reading.fields(DeclaredKeys.prices) else { return nil }
         let time = fields.required("timePerHour", form)?.number(zero: true, atMost: mostMoney)
         let network = fields.required("networkPerGiB", form)?.number(zero: true, atMost: mostMoney)
         let storage = fields.required("storagePerGiBHour", form)?.number(zero: true, atMost: mostMoney)

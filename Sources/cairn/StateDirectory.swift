@@ -11,10 +11,23 @@ import Vocabulary
 
 /// Where a manager keeps its ledger, and where commands find it.
 struct StateOption: ParsableArguments {
-    @Option(name: .customLong("state"), help: "The manager's state directory (or CAIRN_STATE).")
-    var path = ProcessInfo.processInfo.environment["CAIRN_STATE"] ?? ".cairn"
+    /// Of the package's service.
+    static let installed = "/var/lib/cairn/manager"
 
-    var directory: StateDirectory { StateDirectory(path: absolute(path)) }
+    @Option(
+        name: .customLong("state"),
+        help: "The manager's state directory (default: CAIRN_STATE, else .cairn here, else that of the installed service).")
+    var path: String?
+
+    /// A manager's own.
+    var own: StateDirectory { StateDirectory(path: absolute(path ?? ProcessInfo.processInfo.environment["CAIRN_STATE"] ?? ".cairn")) }
+
+    /// Where to look for a manager's.
+    var directory: StateDirectory {
+        let isElsewhere =
+            path == nil && ProcessInfo.processInfo.environment["CAIRN_STATE"] == nil && !FileManager.default.fileExists(atPath: ".cairn")
+        return isElsewhere && FileManager.default.fileExists(atPath: Self.installed) ? StateDirectory(path: Self.installed) : own
+    }
 }
 
 struct StateDirectory {
@@ -42,6 +55,15 @@ struct StateDirectory {
 
     /// - Throws: when another manager holds it: two managers of one state would order everything twice.
     func lock() throws -> Int32 { try lockFile(path + "/lock", busy: "another manager is running on \(path)") }
+
+    /// Whether the manager that published its address last still runs. The lock is not asked: to try it is to hold it for a moment.
+    var isManaged: Bool {
+        guard let data = FileManager.default.contents(atPath: addressPath) else { return false }
+        do {
+            let process = try JSONDecoder().decode(Address.self, from: data).pid
+            return try String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8).hasPrefix("cairn")
+        } catch { return false }
+    }
 
     func publish(_ address: Address) throws {
         try JSONEncoder().encode(address).write(to: URL(fileURLWithPath: addressPath), options: .atomic)

@@ -22,8 +22,10 @@ struct Logbook: Sendable {
     init(name: String) { self.name = name }
 
     func say(_ text: String) {
-        let time = Date().formatted(.iso8601.time(includingFractionalSeconds: true).year().month().day())
-        for line in text.split(separator: "\n") { FileHandle.standardError.write(Data("\(time) \(name): \(line)\n".utf8)) }
+        // The journal has times of its own. Source: systemd.exec(5), JOURNAL_STREAM.
+        let isJournalled = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
+        let time = isJournalled ? "" : Date().formatted(.iso8601.time(includingFractionalSeconds: true).year().month().day()) + " "
+        for line in text.split(separator: "\n") { FileHandle.standardError.write(Data("\(time)\(name): \(line)\n".utf8)) }
     }
 }
 

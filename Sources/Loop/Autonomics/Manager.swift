@@ -104,9 +104,11 @@ package actor Manager {
             await chronicle.knowledge.checkpoints.map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
     }
 
-    package func run() async throws {
+    /// - Parameter turned: called after every turn of the loop, also one that was lost.
+    package func run(turned: @Sendable () -> Void = {}) async throws {
         while !Task.isCancelled {
             do { try await runOnce() } catch let error as LedgerError where error.isRetryable { log("this cycle is lost: \(error)") }
+            turned()
             try await time.sleep(for: configuration.cycle)
         }
     }

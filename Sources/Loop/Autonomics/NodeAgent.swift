@@ -86,7 +86,8 @@ package actor NodeAgent {
         lastAnswer = time.now()
     }
 
-    package func run() async throws {
+    /// - Parameter turned: called after every turn of the loop, also one that was lost.
+    package func run(turned: @Sendable () -> Void = {}) async throws {
         while !Task.isCancelled {
             do { try await runOnce() } catch {
                 // What cannot be written down must not be done; anything else may pass.
@@ -94,6 +95,7 @@ package actor NodeAgent {
                 if error is CancellationError { throw error }
                 log("this heartbeat is lost: \(error)")
             }
+            turned()
             try await time.sleep(for: configuration.heartbeat)
         }
     }

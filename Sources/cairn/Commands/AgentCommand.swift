@@ -27,6 +27,10 @@ struct AgentCommand: AsyncParsableCommand {
     func run() async throws {
         let declared = try FleetFile.read(fleet)
         let link = HTTPManagerLink(manager: manager, client: HTTPClient())
-        try await Composition.agent(NodeID(node), fleet: declared, options: options, link: link).run()
+        let agent = try Composition.agent(NodeID(node), fleet: declared, options: options, link: link)
+        let supervisor = ServiceSupervisor()
+        // It has its hypervisor, store and journal, and looks after guests, whether or not the manager answers.
+        supervisor.tellReady("node \(node), manager \(manager)")
+        try await agent.run { supervisor.tellAlive() }
     }
 }

@@ -29,11 +29,12 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let declared = try FleetFile.read(fleet)
-        let directory = state.directory
+        let directory = state.own
         try directory.make()
         let lock = try directory.lock()
         defer { close(lock) }
         let log = Logbook(name: "manager")
+        let supervisor = ServiceSupervisor()
         let ledger: SQLiteLedger
         do throws(LedgerError) { ledger = try SQLiteLedger.open(path: directory.ledgerPath) } catch { throw Failure.cannotTry("\(error)") }
         let store = try Composition.store(declared.store)
@@ -58,11 +59,12 @@ struct RunCommand: AsyncParsableCommand {
                 try await server.run(logger: logger) { port in
                     do {
                         try directory.publish(.init(url: "http://\(host):\(port)", pid: getpid()))
+                        supervisor.tellReady("listening on http://\(host):\(port)")
                         log.say("listening on http://\(host):\(port), state in \(directory.path), store \(store.properties.location)")
                     } catch { log.say("cannot publish the address: \(error)") }
                 }
             }
-            group.addTask { try await manager.run() }
+            group.addTask { try await manager.run { supervisor.tellAlive() } }
             if let node {
                 group.addTask { [agent] in
                     try await Composition.agent(NodeID(node), fleet: declared, options: agent, link: DirectLink(manager: manager)).run()

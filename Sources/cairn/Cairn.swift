@@ -20,7 +20,8 @@ struct Cairn: AsyncParsableCommand {
             RunCommand.self, AgentCommand.self, TaskCommand.self, CheckpointCommand.self, StoreCommand.self, DecisionsCommand.self,
             ExplainCommand.self,
             AuditCommand.self,
-            SLACommand.self, PolicyCommand.self, SimulateCommand.self, FleetCommand.self, ImageCommand.self, BenchCommand.self,
+            TopCommand.self, DoctorCommand.self, SLACommand.self, PolicyCommand.self, SimulateCommand.self, FleetCommand.self, SchemaCommand.self,
+            ImageCommand.self, BenchCommand.self,
         ])
 
     static func main() async {

@@ -173,8 +173,28 @@ package struct StoreUpkeep: Sendable {
         var folders: [String: [String: ByteCount]] = [:]
         var parts: [String: String?] = [:]
         package private(set) var bytesRead: Int64 = 0
-        package init() {}
-        mutating func read(_ bytes: Int) { bytesRead += Int64(bytes) }
+        private let told: @Sendable (Int64) -> Void
+        /// - Parameter told: called with the bytes read so far after each part.
+        package init(told: @escaping @Sendable (Int64) -> Void = { _ in }) { self.told = told }
+        mutating func read(_ bytes: Int) {
+            bytesRead += Int64(bytes)
+            told(bytesRead)
+        }
+    }
+
+    /// What `problems` reads of all of them together. Contents whose list cannot be read count for nothing.
+    package func bytesToRead(_ manifests: [Manifest]) async throws(EngineError) -> Int64 {
+        var parts: [String: Int] = [:]
+        for part in manifests.flatMap({ ([$0.memory] + $0.layers).flatMap(\.parts) }) { if let path = part.path { parts[path] = part.storedBytes } }
+        for digest in Set(manifests.flatMap(\.contents)).sorted() {
+            let path = Format.content(digest) + "/content.json"
+            do throws(EngineError) {
+                let content = try Documents.read(
+                    SharedContent.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+                for part in content.content.parts { if let path = part.path { parts[path] = part.storedBytes } }
+            } catch { guard Self.isDamage(error) else { throw error } }
+        }
+        return parts.values.reduce(0) { $0 + Int64($1) }
     }
 
     /// What is wrong with a checkpoint; empty when nothing is.

@@ -93,7 +93,9 @@ struct Contest: Codable {
         var seconds = [[Double]](repeating: [], count: ways.count)
         var outputs = [Int64?](repeating: nil, count: ways.count)
         var peaks = [Int64](repeating: 0, count: ways.count)
-        for _ in 0..<rounds {
+        let progress = ProgressLine(what, total: Double(rounds * ways.count), unit: .pieces("runs"))
+        defer { progress.clear() }
+        for round in 0..<rounds {
             for (index, way) in ways.enumerated() {
                 ResidentMemory.forgetPeak()
                 let begun = ContinuousClock.now
@@ -101,6 +103,7 @@ struct Contest: Codable {
                 seconds[index].append((ContinuousClock.now - begun) / .seconds(1))
                 peaks[index] = max(peaks[index], ResidentMemory.peak)
                 try await after(way.name)
+                progress.show(Double(round * ways.count + index + 1))
             }
         }
         for (index, way) in ways.enumerated() {

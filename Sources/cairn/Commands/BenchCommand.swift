@@ -52,12 +52,16 @@ struct BenchCommand: AsyncParsableCommand {
                 hypervisor = try LibvirtHypervisor(uri: "qemu:///embed", root: work + "/libvirt", probeKernel: guest.kernel)
             } catch { throw Failure.cannotTry("\(error)") }
             var measured: [StopMeasurement] = []
-            for size in sizes {
+            let progress = ProgressLine("measuring", total: Double(sizes.count * rounds), unit: .pieces("rounds"), isQuiet: json)
+            defer { progress.clear() }
+            for (index, size) in sizes.enumerated() {
+                progress.clear()
                 if !json { print("\(Int(size.mebibytes)) MiB: \(rounds) rounds of each way …") }
                 measured.append(
                     try await StopBench(hypervisor: hypervisor, image: guest, disks: QemuDisks(templates: work + "/templates"), work: work)
-                        .measure(memory: size, rounds: rounds))
+                        .measure(memory: size, rounds: rounds) { progress.show(Double(index * rounds + $0)) })
             }
+            progress.clear()
             let report = StopReport(
                 hypervisor: try await hypervisor.capabilities(), rounds: rounds, measuredAt: Date().formatted(.iso8601), sizes: measured)
             if let output {
@@ -127,7 +131,8 @@ struct StopBench {
     let disks: QemuDisks
     let work: String
 
-    func measure(memory: ByteCount, rounds: Int) async throws -> StopMeasurement {
+    /// - Parameter done: called with the number of each round after it.
+    func measure(memory: ByteCount, rounds: Int, done: (Int) -> Void) async throws -> StopMeasurement {
         let directory = work + "/m\(Int(memory.mebibytes))"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         @Sendable func layer(_ index: Int) -> String { "\(directory)/\(padded(index)).qcow2" }
@@ -162,6 +167,7 @@ struct StopBench {
                         }
                     })
                 discard(memoryPath)
+                done(round)
             }
         } catch {
             try await hypervisor.destroy(name)

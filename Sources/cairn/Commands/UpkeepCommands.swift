@@ -104,17 +104,30 @@ extension CheckpointCommand {
             let upkeep = StoreUpkeep(store: store, time: SystemTime())
             var verdicts: [Verdict] = []
             var seen = StoreUpkeep.Seen()
+            var progress: ProgressLine?
             do throws(EngineError) {
                 let known = try await catalog.tasks()
                 if let task, !known.contains(TaskID(task)) { throw .noSuchTask(TaskID(task)) }
-                for id in known.sorted() where task == nil || id.rawValue == task {
-                    let line = try await catalog.committed(id).filter { checkpoint == nil || $0.record.id.rawValue == checkpoint }
+                let wanted = known.sorted().filter { task == nil || $0.rawValue == task }
+                var lines: [TaskID: [Manifest]] = [:]
+                for id in wanted { lines[id] = try await catalog.committed(id).filter { checkpoint == nil || $0.record.id.rawValue == checkpoint } }
+                if readData {
+                    let total = try await upkeep.bytesToRead(lines.values.flatMap(\.self))
+                    let shown = ProgressLine("reading", total: Double(total), unit: .bytes, isQuiet: json)
+                    seen = StoreUpkeep.Seen { shown.show(Double($0)) }
+                    progress = shown
+                }
+                defer { progress?.clear() }
+                for id in wanted {
+                    let line = lines[id] ?? []
                     if let checkpoint, line.isEmpty { throw .noSuchCheckpoint(id, CheckpointID(checkpoint)) }
                     for damaged in try await catalog.damagedManifests(of: id) where checkpoint == nil {
+                        progress?.clear()
                         add(Verdict(task: id, checkpoint: nil, isWhole: false, problems: [damaged]), &verdicts)
                     }
                     for manifest in line {
                         let problems = try await upkeep.problems(of: manifest, readData: readData, &seen)
+                        progress?.clear()
                         add(Verdict(task: id, checkpoint: manifest.record.id, isWhole: problems.isEmpty, problems: problems), &verdicts)
                     }
                 }

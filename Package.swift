@@ -107,6 +107,7 @@ let house: [Room] = [
         name: "ManagerMetrics", path: "Sources/Surfaces/ManagerMetrics", rooms: ["Vocabulary", "Ports", "Knowledge"],
         tests: ["AuditReport", "SQLiteLedger", "Simulator"]),
 
+    Room(name: "Overview", path: "Sources/Surfaces/Overview", rooms: ["Vocabulary", "Ports", "Knowledge", "AuditReport"], kind: .outside, tests: []),
     Room(name: "Evaluation", path: "Sources/Surfaces/Evaluation", tests: []),
 
     // The only place that names adapters.

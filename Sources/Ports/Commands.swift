@@ -16,6 +16,14 @@ package protocol ManagerCommands: Sendable {
     func prune(_ task: TaskID, keepLast: Int?, keepFor: Seconds?, isDryRun: Bool, by: String) async throws(CommandError) -> PruneAnswer
     /// Merges the layers of a running task's disk.
     func merge(_ task: TaskID, by: String) async throws(CommandError) -> OrderID
+    /// Places nothing on the node any more, checkpoints what runs there and resumes it elsewhere, until the drain is ended.
+    func drain(_ node: NodeID, by: String) async throws(CommandError)
+    func undrain(_ node: NodeID, by: String) async throws(CommandError)
+    /// - Parameter mode: in force over the policy's file and its rules; nil: the file's again.
+    func setMode(_ mode: CheckpointPolicy.Mode?, ofPolicy name: String, by: String) async throws(CommandError)
+    /// A checkpoint was read whole and compared with its digests.
+    /// - Parameter problems: what was wrong; empty: nothing.
+    func verified(_ task: TaskID, _ checkpoint: CheckpointID, problems: [String], by: String) async throws(CommandError)
     func health() async -> ManagerHealth
 }
 

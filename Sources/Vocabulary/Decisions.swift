@@ -15,6 +15,8 @@ package struct Decision: Hashable, Sendable, Codable {
         case merge
         /// The ledger was made anew from the store.
         case rebuild
+        /// Take a task off a node that is drained.
+        case move
     }
     package var id: DecisionID
     package var at: Timestamp
@@ -128,6 +130,8 @@ package enum PlanStep: Hashable, Sendable, Codable {
     case stop(task: TaskID, node: NodeID, epoch: Epoch)
     case prune(task: TaskID, node: NodeID, epoch: Epoch, keep: [CheckpointID])
     case merge(task: TaskID, node: NodeID, epoch: Epoch, MergeOrder)
+    /// End the running guest; the task is resumed elsewhere once it is gone.
+    case takeOff(task: TaskID, node: NodeID, epoch: Epoch)
 }
 
 /// What came of a decision: a prediction beside what was observed, in the same unit.

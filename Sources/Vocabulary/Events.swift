@@ -23,6 +23,8 @@ package enum Event: Hashable, Sendable, Codable {
     case managerStarted(version: String)
     case policyLoaded(CheckpointPolicy, version: DocumentVersion)
     case policyRejected(name: String, problems: [String])
+    /// Somebody wants the policy in another mode than its file says, whatever its rules say; nil: in the file's again.
+    case policyModeSet(name: String, mode: CheckpointPolicy.Mode?, by: String)
 
     case taskSubmitted(TaskSubmission)
     case taskCancelled(task: TaskID, by: String)
@@ -56,6 +58,8 @@ package enum Event: Hashable, Sendable, Codable {
     /// A node tried to commit in an epoch that is over.
     case staleCommitRefused(task: TaskID, epoch: Epoch, checkpoint: CheckpointID, node: NodeID)
     case checkpointsPruned(task: TaskID, checkpoints: [CheckpointID])
+    /// All of it was read from the store and compared with its digests; with what was wrong.
+    case checkpointVerified(task: TaskID, checkpoint: CheckpointID, problems: [String], by: String)
     case layersMerged(MergeRecord)
     /// The task is seen to run, or to have run, in an epoch of which nobody told that it began.
     case taskFound(task: TaskID, epoch: Epoch, node: NodeID)
@@ -70,6 +74,9 @@ package enum Event: Hashable, Sendable, Codable {
     case nodeSuspected(node: NodeID, phi: Double, silentSeconds: Seconds)
     case nodeTrusted(node: NodeID)
     case nodeLost(node: NodeID, phi: Double, silentSeconds: Seconds)
+    /// Nothing shall be placed there, and what runs there shall go on elsewhere, until the drain ends.
+    case nodeDrainAsked(node: NodeID, by: String)
+    case nodeDrainEnded(node: NodeID, by: String)
     case nodeFenced(node: NodeID, method: String, detail: String)
     case fenceFailed(node: NodeID, reason: String)
 

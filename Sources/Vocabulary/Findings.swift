@@ -181,17 +181,22 @@ package struct FinishForecast: Hashable, Sendable, Codable {
     package var medianFinish: Timestamp
     package var p90Finish: Timestamp
     package var p99Finish: Timestamp
+    package var p10Finish: Timestamp?
     /// nil without a deadline.
     package var probabilityMet: Probability?
+    /// Penalty that is owed on average; nil without a deadline or a penalty.
+    package var expectedPenalty: Money?
     package init(
         expectedFinish: Timestamp, standardDeviationSeconds: Seconds, medianFinish: Timestamp, p90Finish: Timestamp, p99Finish: Timestamp,
-        probabilityMet: Probability?
+        p10Finish: Timestamp? = nil, probabilityMet: Probability?, expectedPenalty: Money? = nil
     ) {
         self.expectedFinish = expectedFinish
         self.standardDeviationSeconds = standardDeviationSeconds
         self.medianFinish = medianFinish
         self.p90Finish = p90Finish
         self.p99Finish = p99Finish
+        self.p10Finish = p10Finish
         self.probabilityMet = probabilityMet
+        self.expectedPenalty = expectedPenalty
     }
 }

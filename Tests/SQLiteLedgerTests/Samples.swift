@@ -87,6 +87,9 @@ enum Samples {
             NodeProcesses(agent: ProcessIdentity(pid: 7, startTicks: 70), guests: [ProcessIdentity(pid: 8, startTicks: 80)], directory: "/work")),
         .nodeSuspected(node: node, phi: 3.5, silentSeconds: Seconds(4)),
         .nodeTrusted(node: node), .nodeLost(node: node, phi: .infinity, silentSeconds: Seconds(9)),
+        .nodeDrainAsked(node: node, by: "somebody"), .nodeDrainEnded(node: node, by: "somebody"),
+        .policyModeSet(name: "default", mode: .audit, by: "somebody"), .policyModeSet(name: "default", mode: nil, by: "somebody"),
+        .checkpointVerified(task: task, checkpoint: checkpointID, problems: ["a part is missing"], by: "somebody"),
         .nodeFenced(node: node, method: "process", detail: "pid 12"), .fenceFailed(node: node, reason: "the switch does not answer"),
         .storeHealthChanged(StoreHealth(reachable: true, detail: "", liveHosts: 3, freeBytes: .gibibytes(7))),
         .storeHealthChanged(StoreHealth(reachable: false, detail: "connection refused")),
@@ -128,5 +131,6 @@ enum Samples {
         .checkpoint(task: task, node: node, epoch: .first, plan), .declareLost(node: node), .fence(node: node),
         .resume(task: task, node: node, epoch: Epoch(2)), .giveUp(task: task, reason: "enough"), .stop(task: task, node: node, epoch: .first),
         .prune(task: task, node: node, epoch: .first, keep: [checkpointID]),
+        .takeOff(task: task, node: node, epoch: .first),
     ]
 }

@@ -25,6 +25,8 @@ enum Schema {
         migrator.registerMigration("0003 unions") { _ in }
         // The event taskStalled; decisions with their situation.
         migrator.registerMigration("0004 tasks that stand still, situations") { _ in }
+        // Events about drains, modes and verifications; decisions that move tasks.
+        migrator.registerMigration("0005 drains, modes, verifications") { _ in }
         return migrator
     }
 

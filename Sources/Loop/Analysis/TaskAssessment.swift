@@ -144,8 +144,16 @@ struct TaskAssessment {
         return FinishForecast(
             expectedFinish: live.now + Seconds(plan.expectedSeconds), standardDeviationSeconds: Seconds(finish.standardDeviationSeconds),
             medianFinish: live.now + Seconds(finish.quantile(0.5)), p90Finish: live.now + Seconds(finish.quantile(0.9)),
-            p99Finish: live.now + Seconds(finish.quantile(0.99)),
-            probabilityMet: finding.timeToDeadlineSeconds.map { Probability(finish.probability(by: $0.rawValue)) })
+            p99Finish: live.now + Seconds(finish.quantile(0.99)), p10Finish: live.now + Seconds(finish.quantile(0.1)),
+            probabilityMet: finding.timeToDeadlineSeconds.map { Probability(finish.probability(by: $0.rawValue)) },
+            expectedPenalty: expectedPenalty(finish, finding.timeToDeadlineSeconds))
+    }
+
+    private func expectedPenalty(_ finish: FinishTimeDistribution, _ timeToDeadline: Seconds?) -> Money? {
+        guard let penalty = task.sla.penalty, let timeToDeadline else { return nil }
+        let terms = LatenessPenalty(
+            amountPerSecond: penalty.amount.amount / penalty.perSeconds.rawValue, capAmount: penalty.cap?.amount ?? .infinity)
+        return Money(terms.expected(finish, deadlineSeconds: timeToDeadline.rawValue), penalty.amount.currency)
     }
 }
 

@@ -157,6 +157,43 @@ extension Manager: ManagerCommands {
 
     package func health() async -> ManagerHealth { await healthNow() }
 
+    // MARK: What an operator sets
+
+    package func drain(_ node: NodeID, by: String) async throws(CommandError) {
+        try await requireDeclared(node)
+        guard await chronicle.knowledge.nodes[node]?.drain == nil else { throw .conflict("\(node) is being drained already") }
+        try await record(.nodeDrainAsked(node: node, by: by))
+        tell("node \(node) is drained, as \(by) asked: nothing is placed there, and its tasks go on elsewhere")
+    }
+
+    package func undrain(_ node: NodeID, by: String) async throws(CommandError) {
+        try await requireDeclared(node)
+        guard await chronicle.knowledge.nodes[node]?.drain != nil else { throw .conflict("\(node) is not being drained") }
+        try await record(.nodeDrainEnded(node: node, by: by))
+        tell("node \(node) takes tasks again, as \(by) asked")
+    }
+
+    private func requireDeclared(_ node: NodeID) async throws(CommandError) {
+        guard configuration.fleet.nodes.contains(where: { $0.id == node }) else {
+            throw .notFound("no node \(node); the fleet has \(configuration.fleet.nodes.map(\.id.rawValue).joined(separator: ", "))")
+        }
+    }
+
+    package func setMode(_ mode: CheckpointPolicy.Mode?, ofPolicy name: String, by: String) async throws(CommandError) {
+        guard let loaded = await chronicle.knowledge.policies[name] else { throw .notFound("no policy \(name) is loaded") }
+        guard loaded.modeSet?.mode != mode else {
+            throw .conflict(mode.map { "the policy \(name) is set to \($0.rawValue) already" } ?? "nobody has set the mode of the policy \(name)")
+        }
+        try await record(.policyModeSet(name: name, mode: mode, by: by))
+        tell(mode.map { "policy \(name) is in mode \($0.rawValue), as \(by) asked" } ?? "policy \(name) is in its file's mode again, as \(by) asked")
+    }
+
+    package func verified(_ task: TaskID, _ checkpoint: CheckpointID, problems: [String], by: String) async throws(CommandError) {
+        guard let known = await chronicle.knowledge.tasks[task] else { throw .notFound("no task \(task)") }
+        guard known.committed.contains(where: { $0.id == checkpoint }) else { throw .notFound("\(task) has no checkpoint \(checkpoint)") }
+        try await record(.checkpointVerified(task: task, checkpoint: checkpoint, problems: problems, by: by))
+    }
+
     private func live(_ task: TaskID) async throws(CommandError) -> TaskKnowledge {
         guard let known = await chronicle.knowledge.tasks[task] else { throw .notFound("no task \(task)") }
         guard !known.state.isFinal else { throw .conflict("\(task) is \(known.state.name) already") }

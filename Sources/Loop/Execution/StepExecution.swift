@@ -38,6 +38,10 @@ package struct StepExecution: Sendable {
             return happened(.nodeLost(node: node, phi: finding?.phi ?? 0, silentSeconds: finding?.silentSeconds ?? .zero))
         case .fence(let node): return await fenceOff(node, knowledge.nodes[node]?.processes)
         case .resume(let task, let node, let epoch): return await resume(task, on: node, after: epoch, knowledge)
+        case .takeOff(let task, let node, let epoch):
+            // What has changed meanwhile is planned for again.
+            guard let known = knowledge.tasks[task], known.epoch == epoch, known.state == .running(node) else { return Outcome() }
+            return happened(.restoreAsked(task: task, by: "the drain of \(node)"))
         case .giveUp(let task, let reason): return happened(.taskGivenUp(task: task, reason: reason))
         // Sent with the orders and standing plans of the next heartbeat.
         case .arm, .stop, .prune, .merge: return Outcome()

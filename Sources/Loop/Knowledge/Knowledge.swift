@@ -35,7 +35,19 @@ package struct Knowledge: Hashable, Sendable {
     package struct LoadedPolicy: Hashable, Sendable {
         package var policy: CheckpointPolicy
         package var version: DocumentVersion
-        package init(policy: CheckpointPolicy, version: DocumentVersion) { self.policy = policy; self.version = version }
+        /// In force whatever the file and its rules say; nil: nobody has set one.
+        package var modeSet: ModeSet?
+        package init(policy: CheckpointPolicy, version: DocumentVersion, modeSet: ModeSet? = nil) {
+            self.policy = policy
+            self.version = version
+            self.modeSet = modeSet
+        }
+    }
+
+    package struct ModeSet: Hashable, Sendable {
+        package var mode: CheckpointPolicy.Mode
+        package var by: String
+        package init(mode: CheckpointPolicy.Mode, by: String) { self.mode = mode; self.by = by }
     }
 
     package func folding(_ records: some Sequence<EventRecord>) -> Knowledge {
@@ -75,7 +87,9 @@ package struct Knowledge: Hashable, Sendable {
         sequence = max(sequence, record.sequence)
         switch record.event {
         case .managerStarted, .policyRejected, .orderFailed, .staleCommitRefused, .fenceFailed, .ledgerRebuilt: break
-        case .policyLoaded(let policy, let version): policies[policy.name] = LoadedPolicy(policy: policy, version: version)
+        case .policyLoaded(let policy, let version):
+            policies[policy.name] = LoadedPolicy(policy: policy, version: version, modeSet: policies[policy.name]?.modeSet)
+        case .policyModeSet(let name, let mode, let by): policies[name]?.modeSet = mode.map { ModeSet(mode: $0, by: by) }
         case .storeHealthChanged(let health): store = health
 
         case .nodeJoined(let node, let incarnation, let capabilities):
@@ -86,6 +100,9 @@ package struct Knowledge: Hashable, Sendable {
         // One that was never heard here, when the ledger was made anew.
         case .nodeLost(let node, _, let silent): nodes[node, default: NodeKnowledge(id: node)].lost(at: record.at, silent: silent)
         case .nodeFenced(let node, _, _): nodes[node]?.fencedAt = record.at
+        case .nodeDrainAsked(let node, let by):
+            nodes[node, default: NodeKnowledge(id: node)].drain = NodeKnowledge.Drain(since: record.at, by: by)
+        case .nodeDrainEnded(let node, _): nodes[node]?.drain = nil
 
         case .taskSubmitted(let submission):
             if tasks[submission.task] == nil { tasks[submission.task] = TaskKnowledge(submission: submission) }
@@ -102,7 +119,8 @@ package struct Knowledge: Hashable, Sendable {
             .taskStarted(let task, _, _), .unionSeen(let task, _, _, _),
             .taskRefused(let task, _, _, _), .taskFinished(let task, _, _, _), .taskFailed(let task, _, _, _), .taskGivenUp(let task, _),
             .checkpointOrdered(let task, _, _, _, _, _), .checkpointStarted(let task, _, _, _, _), .checkpointCaptured(let task, _, _, _, _),
-            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _), .taskFound(let task, _, _), .taskEndStored(let task),
+            .checkpointFailed(let task, _, _, _, _, _), .checkpointsPruned(let task, _), .checkpointVerified(let task, _, _, _),
+            .taskFound(let task, _, _), .taskEndStored(let task),
             .taskStalled(let task, _, _, _, _):
             fold(record, into: task)
         case .layersMerged(let merge):
@@ -151,6 +169,12 @@ package struct NodeKnowledge: Hashable, Sendable {
     /// How long it had been silent when it was declared lost.
     package internal(set) var lastSilence = Seconds.zero
     package internal(set) var fencedAt: Timestamp?
+    /// Nothing is placed there, and what runs there goes on elsewhere; nil: it takes tasks.
+    package internal(set) var drain: Drain?
+    package struct Drain: Hashable, Sendable {
+        package var since: Timestamp
+        package var by: String
+    }
     /// Time observed alive in lives that have ended.
     private var endedExposure = Seconds.zero
     private var aliveSince: Timestamp?

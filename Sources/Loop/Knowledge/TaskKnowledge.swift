@@ -74,6 +74,8 @@ package struct TaskKnowledge: Hashable, Sendable {
     /// Committed and not pruned, in the order of commitment; only those of this task's own line of descent.
     package private(set) var committed: [CheckpointRecord] = []
     package private(set) var lastCapture: Capture?
+    /// Of those that are committed: when each was last read whole, at a resumption or by somebody who wanted to know.
+    package private(set) var verifications: [CheckpointID: Verification] = [:]
     package private(set) var interruptions: [Interruption] = []
     package private(set) var failedCheckpointsInARow = 0
     package private(set) var lastCheckpointFailure: CheckpointFailure?
@@ -106,6 +108,11 @@ package struct TaskKnowledge: Hashable, Sendable {
     package struct Capture: Hashable, Sendable {
         package var at: Timestamp
         package var progress: Double?
+    }
+    package struct Verification: Hashable, Sendable {
+        package var at: Timestamp
+        /// Empty: it is as it was committed.
+        package var problems: [String]
     }
     package struct Merge: Hashable, Sendable {
         package var at: Timestamp
@@ -172,6 +179,8 @@ package struct TaskKnowledge: Hashable, Sendable {
             // A damaged checkpoint may have been passed over for an earlier one.
             if let used = committed.lastIndex(where: { $0.id == resumption.checkpoint }) { committed.removeSubrange((used + 1)...) }
             let progress = committed.last { $0.id == resumption.checkpoint }?.progress ?? 0
+            // Each part is compared with its digest when it is fetched.
+            if let used = resumption.checkpoint { verifications[used] = Verification(at: record.at, problems: []) }
             begin(on: resumption.node, progress: progress, at: record.at)
         case .taskRefused(_, let epoch, let node, let reason) where epoch == self.epoch:
             lastRefusal = Refusal(at: record.at, node: node, reason: reason)
@@ -230,14 +239,18 @@ package struct TaskKnowledge: Hashable, Sendable {
             failedCheckpointsInARow += 1
             lastCheckpointFailure = CheckpointFailure(at: record.at, reason: reason)
             if underway?.order == order { underway = nil }
-        case .checkpointsPruned(_, let gone): committed.removeAll { gone.contains($0.id) }
+        case .checkpointsPruned(_, let gone):
+            committed.removeAll { gone.contains($0.id) }
+            for checkpoint in gone { verifications[checkpoint] = nil }
+        case .checkpointVerified(_, let checkpoint, let problems, _):
+            if committed.contains(where: { $0.id == checkpoint }) { verifications[checkpoint] = Verification(at: record.at, problems: problems) }
         default: break
         }
     }
 
     private func isAboutCheckpoints(_ event: Event) -> Bool {
         switch event {
-        case .checkpointCommitted, .checkpointsPruned, .taskEndStored: true
+        case .checkpointCommitted, .checkpointsPruned, .checkpointVerified, .taskEndStored: true
         default: false
         }
     }

@@ -52,15 +52,17 @@ extension Draft {
         }
     }
 
+    /// After failed checkpoints: 5, 10, 20 … s, at most 5 min.
+    func waitsAfterFailure(_ task: TaskKnowledge) -> Bool {
+        guard task.failedCheckpointsInARow > 0, let failure = task.lastCheckpointFailure else { return false }
+        return (findings.at - failure.at).rawValue < min(300, 5 * Double(1 << min(task.failedCheckpointsInARow - 1, 10)))
+    }
+
     private func isDue(_ task: TaskKnowledge, _ finding: TaskFinding, _ terms: Terms, _ choice: ScheduleChoice, _ schedule: Schedule) -> Bool {
         guard task.underway == nil, finding.progress < 1, choice.isDueNow else { return false }
         // A guest that has not been seen to run has nothing to save.
         guard !task.samples.isEmpty, self.finding(of: schedule.node)?.standing == .trusted else { return false }
-        // After failures: 5, 10, 20 … s, at most 5 min.
-        if task.failedCheckpointsInARow > 0, let failure = task.lastCheckpointFailure {
-            let wait = min(300, 5 * Double(1 << min(task.failedCheckpointsInARow - 1, 10)))
-            if (findings.at - failure.at).rawValue < wait { return false }
-        }
+        if waitsAfterFailure(task) { return false }
         if let audited = schedule.lastAuditedAt, let interval = choice.best.intervalSeconds, (findings.at - audited).rawValue < interval {
             return false
         }

@@ -104,6 +104,33 @@ extension Draft {
         if let refusal, findings.at - refusal.at >= Seconds(30) { resume(task, why: why, silent: .zero) { $0 == refusal.node } }
     }
 
+    // MARK: Draining
+
+    private func isDraining(_ node: NodeID) -> Bool { knowledge.nodes[node]?.drain != nil }
+
+    /// Takes a running task off a node that is drained: a checkpoint first, so that no work is lost; then its guest ends, and it is resumed
+    /// elsewhere. It stays where it is as long as no other node can take it.
+    mutating func drain(_ task: TaskKnowledge, on node: NodeID) {
+        guard let drain = knowledge.nodes[node]?.drain, finding(of: node)?.standing == .trusted, task.underway == nil, !task.samples.isEmpty,
+            let choice = choice(for: task, among: { $0 != node }, avoiding: [])
+        else { return }
+        let why = "node \(node) is drained, as \(drain.by) asked"
+        if let saved = task.newestCommitted, saved.capturedAt >= drain.since, saved.epoch == task.epoch {
+            arriving[choice.node, default: 0] += 1
+            decide(
+                .move, task: task, node: node, policy: knowledge.policies[task.sla.policy]?.version, alternatives: choice.alternatives,
+                chosen: choice.index,
+                "\(task.id) is taken off \(node) and goes on from checkpoint \(saved.id), because \(why); \(choice.node) can take it."
+            ) { _ in [.takeOff(task: task.id, node: node, epoch: task.epoch)] }
+        } else if !waitsAfterFailure(task), !decisions.contains(where: { $0.kind == .checkpoint && $0.task == task.id && $0.mode == .enforce }) {
+            let order = nextSchedules[task.id]?.standing.order ?? CheckpointOrder(codec: .zstd, replication: 1)
+            decide(
+                .checkpoint, task: task, node: node, policy: knowledge.policies[task.sla.policy]?.version,
+                "\(task.id): checkpoint now, because \(why)."
+            ) { _ in [.checkpoint(task: task.id, node: node, epoch: task.epoch, order)] }
+        }
+    }
+
     private func isTrusted(_ node: NodeID) -> Bool { finding(of: node)?.standing == .trusted }
 
     /// - Returns: false when no node can take it.
@@ -138,7 +165,7 @@ extension Draft {
     /// The cheapest trusted node with room; where costs are within a hundredth of each other, the one with fewer tasks.
     private func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> Choice? {
         var options: [(node: NodeID, load: Int, alternative: Alternative)] = []
-        for node in fleet.nodes where allowed(node.id) && !avoiding.contains(node.id) && isTrusted(node.id) {
+        for node in fleet.nodes where allowed(node.id) && !avoiding.contains(node.id) && isTrusted(node.id) && !isDraining(node.id) {
             let load = knowledge.liveTasks.filter { $0.node == node.id && $0.id != task.id }.count + arriving[node.id, default: 0]
             guard load < node.capacity, let alternative = predicted(task, on: node.id, load: load) else { continue }
             options.append((node.id, load, alternative))

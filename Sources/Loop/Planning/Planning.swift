@@ -35,7 +35,12 @@ package enum Planning {
                 if draft.isFenced(node) { draft.resume(task, from: node) }
             case .interrupted(let node): draft.recover(task, on: node)
             case .running(let node):
-                if draft.isFenced(node) { draft.resume(task, from: node) } else { draft.schedule(task, on: node) }
+                if draft.isFenced(node) {
+                    draft.resume(task, from: node)
+                } else {
+                    draft.schedule(task, on: node)
+                    draft.drain(task, on: node)
+                }
             case .finished, .givenUp, .cancelled: break
             }
             draft.prune(task)

@@ -22,6 +22,8 @@ struct Terms {
             settings = rule.set.applied(to: settings)
             rules.append(rule.name)
         }
+        // Set by somebody: over the file and its rules.
+        if let set = policy?.modeSet { settings.mode = set.mode }
         self.settings = settings
         self.rules = rules
         switch task.sla.preference {

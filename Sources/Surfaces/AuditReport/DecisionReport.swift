@@ -109,6 +109,7 @@ extension PlanStep {
         case .giveUp(let task, let reason): "give \(task) up: \(reason)"
         case .stop(let task, let node, let epoch): "stop \(task) on \(node) in epoch \(epoch)"
         case .prune(let task, _, _, let keep): "keep of \(task) only \(keep.map(\.rawValue).joined(separator: ", "))"
+        case .takeOff(let task, let node, let epoch): "take \(task) off \(node) in epoch \(epoch)"
         case .merge(let task, let node, _, let order):
             "merge layers of \(task) on \(node)\(order.keep.map { " above the lowest \($0)" } ?? "") within \(Words.duration(order.limitSeconds))"
         }

@@ -91,7 +91,7 @@ extension Report {
 }
 
 extension Standing {
-    func badge(isTask: Bool = false) -> Markup {
+    package func badge(isTask: Bool = false) -> Markup {
         let sign = self == .kept ? "✓" : self == .broken ? "✗" : "○"
         return "<span class=\"badge \(rawValue)\">\(sign) \(isTask && self == .notObserved ? "open" : words)</span>"
     }
@@ -146,7 +146,7 @@ extension DecisionReport {
         return "\(sentence) \(notes)<details><summary>\(summary)</summary>\(alternativeTable)\(inputTable)\(outcomeTable)\(stepList)</details>"
     }
 
-    private var alternativeTable: Markup {
+    package var alternativeTable: Markup {
         var table = MarkupTable(columns: [
             .init(title: "Alternative"), .init(title: "Time", isNumber: true), .init(title: "Network", isNumber: true),
             .init(title: "Storage", isNumber: true),
@@ -167,7 +167,7 @@ extension DecisionReport {
         return table.markup
     }
 
-    private var inputTable: Markup {
+    package var inputTable: Markup {
         var table = MarkupTable(columns: [
             .init(title: "Input"), .init(title: "Value", isNumber: true), .init(title: "± standard error", isNumber: true),
         ])
@@ -180,7 +180,7 @@ extension DecisionReport {
         return table.markup
     }
 
-    private var outcomeTable: Markup {
+    package var outcomeTable: Markup {
         var table = MarkupTable(columns: [
             .init(title: "What came of it"), .init(title: "Predicted", isNumber: true), .init(title: "Observed", isNumber: true),
         ])
@@ -193,7 +193,7 @@ extension DecisionReport {
         return table.markup
     }
 
-    private var stepList: Markup { steps.isEmpty ? .none : "<ul>\(steps.map { "<li>\($0)</li>" as Markup })</ul>" }
+    package var stepList: Markup { steps.isEmpty ? .none : "<ul>\(steps.map { "<li>\($0)</li>" as Markup })</ul>" }
 }
 
 extension TaskReport {
@@ -238,7 +238,7 @@ extension TaskReport {
         return "<dl>\(rows.map { "<dt>\($0)</dt><dd>\($1)</dd>\n" as Markup })</dl>\n"
     }
 
-    private var promiseTable: Markup {
+    package var promiseTable: Markup {
         var table = MarkupTable(
             columns: [
                 .init(title: "Promise"), .init(title: "Limit", isNumber: true), .init(title: "Observed", isNumber: true), .init(title: "Standing"),
@@ -251,9 +251,9 @@ extension TaskReport {
         return table.markup
     }
 
-    private var costList: Markup { "<dl>\(costWords.map { "<dt>\($0)</dt><dd>\($1)</dd>\n" as Markup })</dl>\n" }
+    package var costList: Markup { "<dl>\(costWords.map { "<dt>\($0)</dt><dd>\($1)</dd>\n" as Markup })</dl>\n" }
 
-    private var failureList: Markup {
+    package var failureList: Markup {
         guard !failures.isEmpty else { return .none }
         let start = happened.submittedAt.time
         return

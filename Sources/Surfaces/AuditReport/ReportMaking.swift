@@ -87,6 +87,15 @@ extension Report {
             let sentence: String
             switch record.event {
             case .policyRejected(let name, let problems): sentence = "The declaration \(name) was rejected: \(problems.joined(separator: "; "))."
+            case .policyModeSet(let name, let mode, let by):
+                sentence =
+                    mode.map { "The policy \(name) was set to \($0.rawValue) by \(by)." }
+                    ?? "\(by) let the policy \(name) be in its file's mode again."
+            case .nodeDrainAsked(let node, let by): sentence = "Node \(node) was to be drained, as \(by) asked."
+            case .nodeDrainEnded(let node, let by): sentence = "Node \(node) takes tasks again, as \(by) asked."
+            case .checkpointVerified(let task, let checkpoint, let problems, _):
+                if problems.isEmpty { return nil }
+                sentence = "Checkpoint \(checkpoint) of \(task) is not as it was committed: \(problems.joined(separator: "; "))."
             case .storeHealthChanged(let health):
                 if health.reachable, health.detail.isEmpty { return nil }
                 sentence = health.reachable ? "The store is degraded: \(health.detail)." : "The store could not be reached: \(health.detail)."

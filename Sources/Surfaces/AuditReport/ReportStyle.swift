@@ -1,6 +1,6 @@
 /// How the page looks: by the reader's light or dark preference, and on paper.
-enum ReportStyle {
-    static let sheet: Markup = """
+package enum ReportStyle {
+    package static let sheet: Markup = """
 
         :root { --ground: #fff; --panel: #f6f7f8; --ink: #1b1f23; --quiet: #5a636c; --line: #d9dde1; --accent: #1f5fa8; --kept: #17693a; --keptGround: #dff3e6;
           --broken: #a3201d; --brokenGround: #fbe3e2; --open: #6b5200; --openGround: #f8efd2; --upload: #8fb7e3; --stop: #b3541e; --down: #f7dcda; --deadline: #7a3fa0; }
@@ -36,13 +36,13 @@ enum ReportStyle {
         figcaption { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; color: var(--quiet); margin-top: .3rem; }
         .key { display: inline-block; width: .9em; height: .9em; margin-right: .4em; vertical-align: -.1em; }
         .key-progress { height: 0; border-top: 2.5px solid var(--accent); vertical-align: .25em; width: 1.3em; } .key-mark { border: 2px solid var(--accent); border-radius: 50%; background: var(--ground); }
-        .key-stop { background: var(--stop); width: .3em; } .key-upload { background: var(--upload); } .key-down { background: var(--down); }
+        .key-stop { background: var(--stop); width: .3em; } .key-upload { background: var(--upload); } .key-compress { background: var(--deadline); height: .4em; vertical-align: .2em; } .key-forecast { background: var(--accent); opacity: .3; } .key-down { background: var(--down); }
         .key-failure { background: linear-gradient(45deg, transparent 42%, var(--broken) 42%, var(--broken) 58%, transparent 58%), linear-gradient(-45deg, transparent 42%, var(--broken) 42%, var(--broken) 58%, transparent 58%); }
         .key-deadline { height: 1em; width: 0; border-left: 2px dashed var(--deadline); }
         svg text { font: 11.5px system-ui, "DejaVu Sans", sans-serif; fill: var(--quiet); } svg text.lane { fill: var(--ink); } svg text.deadline-name { fill: var(--deadline); }
         .grid { stroke: var(--line); stroke-width: 1; } .progress { fill: none; stroke: var(--accent); stroke-width: 2.5; stroke-linejoin: round; }
         .mark { fill: var(--ground); stroke: var(--accent); stroke-width: 2; } .mark.resumed { fill: var(--accent); } svg .mark.broken { fill: var(--ground); stroke: var(--quiet); stroke-dasharray: 2 2; }
-        .upload { fill: var(--upload); } svg .upload.broken { fill: none; stroke: var(--quiet); stroke-dasharray: 3 2; } .stop { fill: var(--stop); } .down { fill: var(--down); }
+        .upload { fill: var(--upload); } svg .upload.broken { fill: none; stroke: var(--quiet); stroke-dasharray: 3 2; } .stop { fill: var(--stop); } .compress { fill: var(--deadline); } .forecast { fill: var(--accent); fill-opacity: .16; } .median { fill: none; stroke: var(--accent); stroke-width: 1.6; stroke-dasharray: 2 4; } .down { fill: var(--down); }
         .failure { stroke: var(--broken); stroke-width: 3; fill: none; stroke-linecap: round; } .fallback { stroke: var(--quiet); stroke-width: 1.2; stroke-dasharray: 3 4; } .again { fill: var(--kept); }
         .deadline { stroke: var(--deadline); stroke-width: 2; stroke-dasharray: 6 4; } .done { stroke: var(--kept); stroke-width: 3; fill: none; stroke-linecap: round; stroke-linejoin: round; }
         .node0 { fill: var(--accent); fill-opacity: .22; } .node1 { fill: var(--kept); fill-opacity: .25; } .node2 { fill: var(--deadline); fill-opacity: .22; } .node3 { fill: var(--stop); fill-opacity: .22; }

@@ -89,7 +89,7 @@ extension TaskReport {
     }
 
     /// Where it is in its life, with the moments that matter.
-    var outline: String {
+    package var outline: String {
         let elapsed = Words.duration(happened.elapsedSeconds)
         let place = happened.node.map { " on \($0) in epoch \(happened.epoch)" } ?? ""
         guard let ended = happened.endedAt else { return "\(state)\(place), \(elapsed) after submission, \(Words.share(happened.progress)) done" }
@@ -203,8 +203,8 @@ extension Promise {
 }
 
 extension CheckpointReport {
-    var statusWords: String { resumptions > 0 ? "resumed" : status.rawValue }
-    var codecWords: String {
+    package var statusWords: String { resumptions > 0 ? "resumed" : status.rawValue }
+    package var codecWords: String {
         guard let codec else { return "-" }
         return codec.rawValue
             + (replication.map { $0 == 1 ? "" : $0 == Replication($0.memory) ? "×\($0.memory)" : "×\($0.memory)/\($0.delta)" } ?? "")

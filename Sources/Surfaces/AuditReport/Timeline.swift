@@ -1,9 +1,31 @@
 import Vocabulary
 
 /// A task's life as a picture: progress over time, and when it was checkpointed, lost and resumed.
-struct Timeline {
+package struct Timeline {
     let task: TaskReport
     let generatedAt: Timestamp
+    /// How it is expected to go on; nil: only what was is drawn.
+    let forecast: Forecast?
+
+    /// When it will have finished, with probabilities 0.1, 0.5 and 0.99.
+    package struct Forecast {
+        var progress: Double
+        var early: Timestamp
+        var median: Timestamp
+        var late: Timestamp
+        package init(progress: Double, early: Timestamp, median: Timestamp, late: Timestamp) {
+            self.progress = progress
+            self.early = early
+            self.median = median
+            self.late = late
+        }
+    }
+
+    package init(task: TaskReport, generatedAt: Timestamp, forecast: Forecast? = nil) {
+        self.task = task
+        self.generatedAt = generatedAt
+        self.forecast = forecast
+    }
 
     // In units of the picture; it scales with the page.
     private let width = 960.0
@@ -18,9 +40,11 @@ struct Timeline {
     private var deadline: Timestamp? { task.promised.deadline?.time }
 
     /// A deadline far beyond the end is only named: drawn to scale it would press everything else together.
-    private var isDeadlineInSight: Bool { deadline.map { $0 - start <= max(end - start, Seconds(1)) * 3 && $0 > start } ?? false }
+    private var isDeadlineInSight: Bool { deadline.map { $0 - start <= max(foreseen - start, Seconds(1)) * 3 && $0 > start } ?? false }
+    /// A tail that is far beyond the median is cut off.
+    private var foreseen: Timestamp { forecast.map { max(end, min($0.late, $0.median + max($0.median - start, Seconds(10)))) } ?? end }
     private var lastShown: Timestamp {
-        let last = max(end, isDeadlineInSight ? deadline ?? end : end)
+        let last = max(foreseen, isDeadlineInSight ? deadline ?? end : end)
         return start + max(last - start, Seconds(1)) * 1.02
     }
 
@@ -30,15 +54,15 @@ struct Timeline {
     private func y(_ progress: Double) -> Double { top + (1 - min(max(progress, 0), 1)) * plotHeight }
     private func at(_ value: Double) -> String { Words.fixed(value, 1) }
 
-    var markup: Markup {
+    package var markup: Markup {
         let lanes = top + plotHeight + 22
         let height = lanes + 2 * laneHeight + 12
         let label =
             "Progress of \(task.task) over time, \(Words.count(task.checkpoints.count, "checkpoint")), \(Words.count(task.failures.count, "interruption"))"
         return """
             <figure class="timeline">
-            <div class="scroll"><svg viewBox="0 0 \(at(width)) \(at(height))" role="img" aria-label="\(label)" xmlns="http://www.w3.org/2000/svg">
-            \(grid)\(downTimes)\(nodeLane(lanes))\(checkpointLane(lanes + laneHeight + 4))\(deadlineLine)\(curves)\(checkpointMarks)\(failureMarks)\(endMark)
+            <div class="scroll" tabindex="0"><svg viewBox="0 0 \(at(width)) \(at(height))" role="img" aria-label="\(label)" xmlns="http://www.w3.org/2000/svg">
+            \(grid)\(downTimes)\(forecastBand)\(nodeLane(lanes))\(checkpointLane(lanes + laneHeight + 4))\(deadlineLine)\(curves)\(checkpointMarks)\(failureMarks)\(endMark)
             </svg></div>
             <figcaption>\(legend)</figcaption>
             </figure>
@@ -119,8 +143,26 @@ struct Timeline {
             let title = "\(made.checkpoint): stopped \(Words.duration(stop))\(took)"
             // Stop times are far shorter than a pixel: they are at least as wide as can be seen.
             return shade(kind, from, max(to, from + stop), top: top, height: laneHeight, least: 3, title)
-                + shade("stop", from, from + stop, top: top - 2, height: laneHeight + 4, least: 2, title)
+                + phases(made, from: from + stop, top: top) + shade("stop", from, from + stop, top: top - 2, height: laneHeight + 4, least: 2, title)
         }.reduce("<text class=\"tick\" x=\"\(at(left - 6))\" y=\"\(at(top + 12))\" text-anchor=\"end\">saved</text>", +)
+    }
+
+    /// Compression runs beside the upload.
+    private func phases(_ made: CheckpointReport, from: Timestamp, top: Double) -> Markup {
+        guard let compress = made.compressSeconds, compress > .zero else { return .none }
+        return shade("compress", from, from + compress, top: top, height: 4, least: 2, "compressed in \(Words.duration(compress))")
+    }
+
+    /// From where it is now to when it will have finished: early, in the middle, late.
+    private var forecastBand: Markup {
+        guard let forecast else { return .none }
+        let (now, here) = (x(end), y(forecast.progress))
+        let (early, median, late) = (x(max(forecast.early, end)), x(max(forecast.median, end)), x(max(min(forecast.late, foreseen), end)))
+        let words = "expected to finish after \(Self.tick(span(start, forecast.median))) (1 % later than \(Self.tick(span(start, forecast.late))))"
+        return """
+            <path class="forecast" d="M\(at(now)) \(at(here))L\(at(early)) \(at(y(1)))L\(at(late)) \(at(y(1)))Z"><title>\(words)</title></path>
+            <path class="median" d="M\(at(now)) \(at(here))L\(at(median)) \(at(y(1)))"/>
+            """
     }
 
     private var deadlineLine: Markup {
@@ -183,11 +225,14 @@ struct Timeline {
         var parts: [Markup] = ["<span><i class=\"key key-progress\"></i>progress</span>"]
         if !task.checkpoints.isEmpty {
             parts.append("<span><i class=\"key key-mark\"></i>checkpoint</span>")
-            parts.append("<span><i class=\"key key-stop\"></i>stopped</span><span><i class=\"key key-upload\"></i>until safe in the store</span>")
+            parts.append(
+                "<span><i class=\"key key-stop\"></i>stopped</span><span><i class=\"key key-compress\"></i>compressing</span><span><i class=\"key key-upload\"></i>until safe in the store</span>"
+            )
         }
         if !task.failures.isEmpty {
             parts.append("<span><i class=\"key key-failure\"></i>failure</span><span><i class=\"key key-down\"></i>down</span>")
         }
+        if forecast != nil { parts.append("<span><i class=\"key key-forecast\"></i>forecast, 10 % to 99 %</span>") }
         if let deadline {
             parts.append(
                 isDeadlineInSight

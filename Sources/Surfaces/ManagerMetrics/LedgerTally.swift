@@ -61,6 +61,7 @@ extension Decision.Kind {
         case .prune: "prune"
         case .merge: "merge"
         case .rebuild: "rebuild"
+        case .move: "move"
         }
     }
 }

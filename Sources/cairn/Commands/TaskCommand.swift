@@ -254,6 +254,14 @@ enum Telling {
         case .restoreAsked(let task, let by): "\(task): taken back to its newest checkpoint, as \(by) asked"
         case .orderFailed(let order, let node, _, let reason): "\(node) could not carry out \(order): \(reason)"
         case .storeHealthChanged(let health): "the store is \(health.reachable ? "there" : "NOT there") \(health.detail)"
+        case .policyModeSet(let name, let mode, let by):
+            mode.map { "policy \(name) is set to \($0.rawValue) by \(by)" } ?? "policy \(name) is in its file's mode again, as \(by) asked"
+        case .nodeDrainAsked(let node, let by): "node \(node) is drained, as \(by) asked"
+        case .nodeDrainEnded(let node, let by): "node \(node) takes tasks again, as \(by) asked"
+        case .checkpointVerified(let task, let checkpoint, let problems, _):
+            problems.isEmpty
+                ? "\(task): checkpoint \(checkpoint) is whole in the store"
+                : "\(task): checkpoint \(checkpoint) is NOT whole: \(problems.joined(separator: "; "))"
         case .policyRejected(let name, _): "policy file \(name) is not valid and was not taken"
         case .layersMerged(let merge) where merge.layersAfter < merge.layersBefore:
             "\(merge.task): \(merge.layersBefore) layers merged into \(merge.layersAfter) in \(hundredths(merge.elapsedSeconds.rawValue)) s"

@@ -22,18 +22,19 @@ struct Room {
 
 /// A library from outside, and the package that brings it.
 enum Library: String, CaseIterable {
-    case Yams, Crypto, ArgumentParser, GRDB, Hummingbird, HummingbirdTLS, HTTPTypes, NIOCore, NIOSSL, X509, Logging
+    case Yams, Crypto, ArgumentParser, GRDB, Hummingbird, HummingbirdCore, HummingbirdTLS, HTTPTypes, NIOCore, NIOSSL, X509, SwiftASN1, Logging
     var package: (url: String, version: Version, name: String) {
         switch self {
         case .Yams: ("https://github.com/jpsim/Yams", "6.2.2", "Yams")
         case .Crypto: ("https://github.com/apple/swift-crypto", "4.5.2", "swift-crypto")
         case .ArgumentParser: ("https://github.com/apple/swift-argument-parser", "1.8.2", "swift-argument-parser")
         case .GRDB: ("https://github.com/groue/GRDB.swift", "7.10.0", "GRDB.swift")
-        case .Hummingbird, .HummingbirdTLS: ("https://github.com/hummingbird-project/hummingbird", "2.28.1", "hummingbird")
+        case .Hummingbird, .HummingbirdCore, .HummingbirdTLS: ("https://github.com/hummingbird-project/hummingbird", "2.28.1", "hummingbird")
         case .HTTPTypes: ("https://github.com/apple/swift-http-types", "1.8.0", "swift-http-types")
         case .NIOCore: ("https://github.com/apple/swift-nio", "2.101.2", "swift-nio")
         case .NIOSSL: ("https://github.com/apple/swift-nio-ssl", "2.37.6", "swift-nio-ssl")
         case .X509: ("https://github.com/apple/swift-certificates", "1.21.1", "swift-certificates")
+        case .SwiftASN1: ("https://github.com/apple/swift-asn1", "1.7.4", "swift-asn1")
         case .Logging: ("https://github.com/apple/swift-log", "1.16.2", "swift-log")
         }
     }
@@ -95,13 +96,15 @@ let house: [Room] = [
         name: "Simulation", path: "Sources/Simulation", rooms: ["Vocabulary", "Knowledge", "Analysis", "Planning", "PlanningModel"], tests: []),
 
     // Who may ask for what.
-    Room(name: "Access", path: "Sources/Access", rooms: ["Vocabulary"], kind: .outside),
+    Room(name: "Access", path: "Sources/Access", rooms: ["Vocabulary", "Curl"], libraries: [.Crypto, .X509, .SwiftASN1], kind: .outside, tests: []),
 
     // They render facts and decide nothing.
     Room(name: "AuditReport", path: "Sources/Surfaces/AuditReport", rooms: ["Vocabulary", "Ports", "Knowledge"], kind: .outside, tests: []),
     Room(
-        name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI", rooms: ["Vocabulary", "Ports", "Knowledge", "Access"],
-        libraries: [.Hummingbird, .HTTPTypes, .NIOCore, .Logging], kind: .outside),
+        name: "ManagerAPI", path: "Sources/Surfaces/ManagerAPI",
+        rooms: ["Vocabulary", "Ports", "Knowledge", "Access", "AuditReport", "Overview", "Curl"],
+        libraries: [.Hummingbird, .HummingbirdCore, .HummingbirdTLS, .HTTPTypes, .NIOCore, .NIOSSL, .Logging], kind: .outside,
+        tests: ["NodeLink", "Simulator"], embedded: ["openapi.json"]),
 
     Room(
         name: "ManagerMetrics", path: "Sources/Surfaces/ManagerMetrics", rooms: ["Vocabulary", "Ports", "Knowledge"],
@@ -117,7 +120,7 @@ let house: [Room] = [
             "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
             "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
             "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "Simulation", "AuditReport", "ManagerAPI",
-            "ManagerMetrics", "Evaluation", "CChildren", "CResources",
+            "ManagerMetrics", "Overview", "Evaluation", "Access", "CChildren", "CResources",
         ],
         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 

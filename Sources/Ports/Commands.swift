@@ -6,7 +6,8 @@ package protocol ManagerCommands: Sendable {
     /// - Parameters:
     ///   - text: the declaration as the owner wrote it; the manager reads and checks it itself.
     ///   - file: what to call it in messages.
-    func submit(_ text: String, file: String, node: NodeID?) async throws(CommandError) -> TaskID
+    ///   - owner: who may act on it beside operators; nil: nobody.
+    func submit(_ text: String, file: String, node: NodeID?, owner: String?, by: String) async throws(CommandError) -> TaskID
     func cancel(_ task: TaskID, by: String) async throws(CommandError)
     func checkpointNow(_ task: TaskID, by: String) async throws(CommandError) -> OrderID
     /// Ends the running guest and resumes the task from its newest checkpoint.
@@ -25,6 +26,8 @@ package protocol ManagerCommands: Sendable {
     /// - Parameter problems: what was wrong; empty: nothing.
     func verified(_ task: TaskID, _ checkpoint: CheckpointID, problems: [String], by: String) async throws(CommandError)
     func health() async -> ManagerHealth
+    /// Who owns a task; nil: nobody, or there is no such task.
+    func owner(of task: TaskID) async -> String?
 }
 
 package struct PruneAnswer: Hashable, Sendable, Codable {

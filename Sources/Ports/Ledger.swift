@@ -48,12 +48,17 @@ package struct DecisionQuery: Hashable, Sendable {
     package var task: TaskID?
     package var kinds: [Decision.Kind]
     package var since: Timestamp?
+    /// Only those with a lower number.
+    package var before: Int64?
     package var newestFirst: Bool
     package var limit: Int
-    package init(task: TaskID? = nil, kinds: [Decision.Kind] = [], since: Timestamp? = nil, newestFirst: Bool = false, limit: Int = 1_000) {
+    package init(
+        task: TaskID? = nil, kinds: [Decision.Kind] = [], since: Timestamp? = nil, before: Int64? = nil, newestFirst: Bool = false, limit: Int = 1_000
+    ) {
         self.task = task
         self.kinds = kinds
         self.since = since
+        self.before = before
         self.newestFirst = newestFirst
         self.limit = limit
     }

@@ -92,12 +92,21 @@ package struct TaskSubmission: Hashable, Sendable, Codable {
     package var submittedAt: Timestamp
     /// The node asked for by whoever submitted it; nil: Cairn chooses.
     package var wantedNode: NodeID?
-    package init(task: TaskID, sla: TaskSLA, version: DocumentVersion, submittedAt: Timestamp, wantedNode: NodeID? = nil) {
+    /// Who may act on it beside operators; nil: nobody.
+    package var owner: String?
+    /// Who submitted it; nil: not told.
+    package var by: String?
+    package init(
+        task: TaskID, sla: TaskSLA, version: DocumentVersion, submittedAt: Timestamp, wantedNode: NodeID? = nil, owner: String? = nil,
+        by: String? = nil
+    ) {
         self.task = task
         self.sla = sla
         self.version = version
         self.submittedAt = submittedAt
         self.wantedNode = wantedNode
+        self.owner = owner
+        self.by = by
     }
 }
 

@@ -1,3 +1,4 @@
+import AuditReport
 import CheckpointEngine
 import Curl
 import Declarations
@@ -25,15 +26,16 @@ struct Doctor {
     var fleetPath: String
     var node: String?
     var policies: String
-    var state: StateDirectory
+    var manager: ManagerOptions
+    private var state: StateDirectory { manager.state.directory }
     var work: String
     private(set) var findings: [Finding] = []
 
-    init(fleetPath: String, node: String?, policies: String, state: StateDirectory, work: String) {
+    init(fleetPath: String, node: String?, policies: String, manager: ManagerOptions, work: String) {
         self.fleetPath = fleetPath
         self.node = node
         self.policies = policies
-        self.state = state
+        self.manager = manager
         self.work = work
     }
 
@@ -244,31 +246,44 @@ struct Doctor {
     // MARK: The manager, clocks and versions
 
     private mutating func examineManager(_ fleet: Fleet) async {
-        let address: String
-        do { address = try state.manager() } catch {
+        if manager.named == nil, !state.hasManager {
             return add(
                 "manager", .skipped, "none is known in \(state.path)",
-                mend: "start one, or name its state with --state or its address in CAIRN_MANAGER")
+                mend: "start one, or name its state with --state or its address with --manager")
         }
         let before = SystemTime().now()
+        let address: String
         let answer: HTTPResponse
-        do throws(HTTPError) { answer = try await HTTPClient().send(HTTPRequest("GET", address + "/v1/health", timeoutSeconds: 10)) } catch {
-            return add("manager", .bad, "\(error)", mend: "systemctl status cairn-manager; journalctl -u cairn-manager")
+        do { (address, answer) = try await manager.fetch("GET", "/v1/health") } catch {
+            let found = (error as? Failure)?.message ?? "\(error)"
+            return add("manager", .bad, found, mend: "systemctl status cairn-manager; journalctl -u cairn-manager")
         }
         let after = SystemTime().now()
         guard answer.status == 200 else {
             return add("manager", .warning, "\(address) answers with status \(answer.status)", mend: "may this user ask it?")
         }
-        let health: ManagerHealth
-        do { health = try JSONDecoder().decode(ManagerHealth.self, from: Data(answer.body)) } catch {
+        struct Health: Decodable {
+            var cycles: Int64
+            var lastCycleAt: Moment?
+            /// These for those who may read.
+            var version: String?
+            var liveTasks: Int?
+        }
+        let health: Health
+        do { health = try JSONDecoder().decode(Health.self, from: Data(answer.body)) } catch {
             return add("manager", .bad, "\(address) answers, and is no manager of this version: \(error)", mend: "run the same version everywhere")
         }
-        if health.version == Release.version {
-            add("manager", .good, "\(address): version \(health.version), \(health.cycles) turns of its loop, \(health.liveTasks) live tasks")
-        } else {
-            add("manager", .warning, "\(address) has version \(health.version), this is \(Release.version)", mend: "run the same version everywhere")
+        switch health.version {
+        case nil:
+            add(
+                "manager", .good, "\(address): \(health.cycles) turns of its loop; its version is for those with a token",
+                mend: "--token-file FILE, to compare versions")
+        case Release.version?:
+            add("manager", .good, "\(address): version \(Release.version), \(health.cycles) turns of its loop, \(health.liveTasks ?? 0) live tasks")
+        case let version?:
+            add("manager", .warning, "\(address) has version \(version), this is \(Release.version)", mend: "run the same version everywhere")
         }
-        guard let date = answer.headers["date"].flatMap(Self.httpDate) ?? health.lastCycleAt else {
+        guard let date = answer.headers["date"].flatMap(Self.httpDate) ?? health.lastCycleAt?.time else {
             return add("clocks", .skipped, "the manager has not turned yet")
         }
         tellClock(

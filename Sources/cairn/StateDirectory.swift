@@ -1,5 +1,4 @@
 import ArgumentParser
-import Curl
 import Foundation
 import Ports
 import SQLiteLedger
@@ -33,6 +32,7 @@ struct StateOption: ParsableArguments {
 struct StateDirectory {
     let path: String
     var ledgerPath: String { path + "/ledger.db" }
+    var tokensPath: String { path + "/tokens.json" }
     /// What the ledger takes, with what is not merged into its file yet; nil: it cannot be told.
     var ledgerBytes: ByteCount? {
         let sizes = ["", "-wal"].compactMap { suffix in
@@ -45,6 +45,8 @@ struct StateDirectory {
     struct Address: Codable {
         var url: String
         var pid: Int32
+        /// The authority that the manager trusts, and with it commands on this machine; nil: none of its own.
+        var authority: String?
     }
 
     func make() throws {
@@ -69,38 +71,20 @@ struct StateDirectory {
         try JSONEncoder().encode(address).write(to: URL(fileURLWithPath: addressPath), options: .atomic)
     }
 
+    /// One has run here, and may run now.
+    var hasManager: Bool { FileManager.default.fileExists(atPath: addressPath) }
+
     /// The running manager's address.
-    func manager() throws -> String {
-        if let given = ProcessInfo.processInfo.environment["CAIRN_MANAGER"] { return given }
+    func manager() throws -> Address {
         guard let data = FileManager.default.contents(atPath: addressPath) else {
             throw Failure.cannotTry("no manager has run on \(path): start one with `cairn run`, or name its state with --state")
         }
-        do { return try JSONDecoder().decode(Address.self, from: data).url } catch { throw Failure.cannotTry("cannot read \(addressPath): \(error)") }
+        do { return try JSONDecoder().decode(Address.self, from: data) } catch { throw Failure.cannotTry("cannot read \(addressPath): \(error)") }
     }
 
     /// The ledger, for reading, whether or not a manager runs.
     func ledger() throws -> SQLiteLedger {
         do throws(LedgerError) { return try SQLiteLedger.openReadOnly(path: ledgerPath) } catch { throw Failure.cannotTry("\(error)") }
-    }
-
-    /// Asks the running manager for something.
-    /// - Throws: `Failure.cannotTry` when it does not answer, `Failure.notDone` when it refuses, with its reasons.
-    func ask<Answer: Decodable>(_ path: String, body: String = "", for type: Answer.Type) async throws -> Answer {
-        let address = try manager()
-        let answer: (status: Int, body: [UInt8])
-        do { answer = try await HTTPClient().postJSON(address + path, Array(body.utf8)) } catch {
-            throw Failure.cannotTry("the manager at \(address) does not answer: \(error)")
-        }
-        guard answer.status == 200 else { throw Self.refusal(answer.status, answer.body) }
-        return try JSONDecoder().decode(Answer.self, from: Data(answer.body))
-    }
-
-    /// The manager's reasons; what answers in another form is no manager, and is quoted.
-    private static func refusal(_ status: Int, _ body: [UInt8]) -> Failure {
-        struct Refusal: Decodable { let errors: [String] }
-        do { return Failure(message: try JSONDecoder().decode(Refusal.self, from: Data(body)).errors.joined(separator: "\n"), status: 1) } catch {
-            return .notDone("it answers with status \(status): \(String(decoding: body.prefix(500), as: UTF8.self))")
-        }
     }
 }
 

@@ -259,7 +259,7 @@ struct RaceTests {
         world.declare("t", run: "chain 10", work: 10)
         let manager = try #require(world.manager)
         let names = try await withThrowingTaskGroup(of: TaskID.self) { group in
-            for _ in 0..<20 { group.addTask { try await manager.submit("t", file: "t.yaml", node: nil) } }
+            for _ in 0..<20 { group.addTask { try await manager.submit("t", file: "t.yaml", node: nil, owner: nil, by: "operator") } }
             return try await group.reduce(into: Set<TaskID>()) { $0.insert($1) }
         }
         #expect(names.count == 20)

@@ -218,7 +218,7 @@ final class World {
         _ name: String = "t", work: Int = 60, run: String? = nil, node: String? = nil, limits: Limits = Limits(), deadline: Deadline? = nil
     ) async throws -> TaskID {
         declare(name, run: run ?? "chain \(work)", work: work, limits: limits, deadline: deadline)
-        let task = try await #require(manager).submit(name, file: "\(name).yaml", node: node.map { NodeID($0) })
+        let task = try await #require(manager).submit(name, file: "\(name).yaml", node: node.map { NodeID($0) }, owner: nil, by: "operator")
         tasks.append(task)
         return task
     }

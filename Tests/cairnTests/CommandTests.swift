@@ -4,7 +4,7 @@ import Testing
 /// The program as a person runs it.
 @Suite("Commands")
 struct CommandTests {
-    private struct Ended {
+    struct Ended {
         var status: Int32
         var output: String
         var errors: String
@@ -13,7 +13,9 @@ struct CommandTests {
     private static let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     /// The program lies beside the tests.
-    private func cairn(_ words: String...) throws -> Ended {
+    func cairn(_ words: String...) throws -> Ended { try cairn(words) }
+
+    func cairn(_ words: [String]) throws -> Ended {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "cairn")
         process.arguments = words

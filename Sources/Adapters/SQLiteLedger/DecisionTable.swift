@@ -57,6 +57,10 @@ enum DecisionTable {
             conditions.append("at_epoch_seconds >= ?")
             arguments.append(since.rawValue)
         }
+        if let before = query.before {
+            conditions.append("number < ?")
+            arguments.append(before)
+        }
         let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
         let sql = "SELECT id, payload_json FROM decisions \(condition) ORDER BY number \(query.newestFirst ? "DESC" : "ASC") LIMIT ?"
         arguments.append(max(0, query.limit))

@@ -27,6 +27,8 @@ enum Schema {
         migrator.registerMigration("0004 tasks that stand still, situations") { _ in }
         // Events about drains, modes and verifications; decisions that move tasks.
         migrator.registerMigration("0005 drains, modes, verifications") { _ in }
+        // Owners of tasks: a version that does not know them would let nobody but operators at them.
+        migrator.registerMigration("0007 owners") { _ in }
         return migrator
     }
 

@@ -24,7 +24,9 @@ extension Manager: ManagerCommands {
         return last.processes.agent
     }
 
-    package func submit(_ text: String, file: String, node: NodeID?) async throws(CommandError) -> TaskID {
+    package func submit(
+        _ text: String, file: String, node: NodeID?, owner: String?, by: String
+    ) async throws(CommandError) -> TaskID {
         let (sla, version) = try configuration.readSLA(text, file)
         let known = await chronicle.knowledge
         var problems: [String] = []
@@ -45,9 +47,9 @@ extension Manager: ManagerCommands {
         }
         guard problems.isEmpty else { throw .invalid(problems) }
         let task = try await newName(sla.name, known)
-        let submission = TaskSubmission(task: task, sla: sla, version: version, submittedAt: time.now(), wantedNode: node)
+        let submission = TaskSubmission(task: task, sla: sla, version: version, submittedAt: time.now(), wantedNode: node, owner: owner, by: by)
         try await record(.taskSubmitted(submission))
-        tell("\(task): submitted, prefers \(sla.preference.name)")
+        tell("\(task): submitted, prefers \(sla.preference.name); by \(by)\(owner.map { $0 == by ? "" : " for \($0)" } ?? "")")
         return task
     }
 
@@ -193,6 +195,8 @@ extension Manager: ManagerCommands {
         guard known.committed.contains(where: { $0.id == checkpoint }) else { throw .notFound("\(task) has no checkpoint \(checkpoint)") }
         try await record(.checkpointVerified(task: task, checkpoint: checkpoint, problems: problems, by: by))
     }
+
+    package func owner(of task: TaskID) async -> String? { await chronicle.knowledge.tasks[task]?.submission.owner }
 
     private func live(_ task: TaskID) async throws(CommandError) -> TaskKnowledge {
         guard let known = await chronicle.knowledge.tasks[task] else { throw .notFound("no task \(task)") }

@@ -85,6 +85,14 @@ package struct Query: Sendable {
         return number
     }
 
+    package func choice<Value: RawRepresentable<String> & CaseIterable>(_ name: String, _: Value.Type) throws -> Value? {
+        guard let text = self[name] else { return nil }
+        guard let value = Value(rawValue: text) else {
+            throw CommandError.invalid(["\(name): \(text) is none of \(Value.allCases.map(\.rawValue).joined(separator: ", "))"])
+        }
+        return value
+    }
+
     package func flag(_ name: String) throws -> Bool {
         switch self[name] {
         case nil, "false": return false

@@ -88,7 +88,7 @@ extension TaskOverview.Forecast {
 }
 
 extension TaskOverview.StoredCheckpoint {
-    init(_ record: CheckpointRecord, _ verification: TaskKnowledge.Verification?) {
+    package init(_ record: CheckpointRecord, _ verification: TaskKnowledge.Verification?) {
         self.init(
             checkpoint: record.id, parent: record.parent, epoch: record.epoch, node: record.node, capturedAt: Moment(record.capturedAt),
             committedAt: Moment(record.committedAt), progress: record.progress, memoryBytes: record.memoryBytes, layerBytes: record.layerBytes,

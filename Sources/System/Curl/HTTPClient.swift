@@ -60,19 +60,23 @@ package struct HTTPClient: Sendable {
     private let connectSeconds: Int
     private let authorities: String?
     private let negotiates: Bool
+    private let identity: Identity?
+
+    /// PEM files of a certificate that is shown to a server that asks for one, and of its key.
+    package struct Identity: Hashable, Sendable {
+        package var certificate: String
+        package var key: String
+        package init(certificate: String, key: String) { self.certificate = certificate; self.key = key }
+    }
 
     /// - Parameters:
     ///   - authorities: file with the certificates that are trusted; nil: the machine's.
     ///   - negotiates: proves who we are by Kerberos (RFC 4559), with the credentials that GSS-API finds: a ticket, or a client keytab.
-    package init(connectSeconds: Int = 5, authorities: String? = nil, negotiates: Bool = false) {
+    package init(connectSeconds: Int = 5, authorities: String? = nil, negotiates: Bool = false, identity: Identity? = nil) {
         self.connectSeconds = connectSeconds
         self.authorities = authorities
         self.negotiates = negotiates
-    }
-
-    package func postJSON(_ url: String, _ body: [UInt8]) async throws(HTTPError) -> (status: Int, body: [UInt8]) {
-        let answer = try await send(HTTPRequest("POST", url, headers: ["Content-Type: application/json"], body: body))
-        return (answer.status, answer.body)
+        self.identity = identity
     }
 
     package func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
@@ -133,6 +137,10 @@ package struct HTTPClient: Sendable {
         if let authorities {
             cairn_curl_set_string(curl, CURLOPT_CAINFO, authorities)
             cairn_curl_set_pointer(curl, CURLOPT_CAPATH, nil)
+        }
+        if let identity {
+            cairn_curl_set_string(curl, CURLOPT_SSLCERT, identity.certificate)
+            cairn_curl_set_string(curl, CURLOPT_SSLKEY, identity.key)
         }
         if negotiates {
             cairn_curl_set_long(curl, CURLOPT_HTTPAUTH, 1 << 2)  // CURLAUTH_NEGOTIATE, a macro that Swift does not see

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Autonomics
-import Curl
 import Foundation
 import NodeLink
 import Vocabulary
@@ -22,11 +21,15 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "This node's name in the fleet.") var node: String
     @Option(help: "The fleet's file.") var fleet: String
     @Option(help: "The manager's address.") var manager = "http://127.0.0.1:7700"
+    @OptionGroup var credentials: Credentials
     @OptionGroup var options: AgentOptions
 
     func run() async throws {
         let declared = try FleetFile.read(fleet)
-        let link = HTTPManagerLink(manager: manager, client: HTTPClient())
+        if credentials.tokenFile != nil { try ManagerOptions.requirePrivacy(of: manager) }
+        _ = try credentials.token()
+        let link = HTTPManagerLink(
+            manager: manager, client: try credentials.client(), tokenFile: credentials.tokenFile.map { absolute($0) })
         let agent = try Composition.agent(NodeID(node), fleet: declared, options: options, link: link)
         let supervisor = ServiceSupervisor()
         // It has its hypervisor, store and journal, and looks after guests, whether or not the manager answers.

@@ -47,24 +47,24 @@ struct CheckpointCommand: AsyncParsableCommand {
 
     struct Now: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Take a checkpoint of a running task now.")
-        @OptionGroup var state: StateOption
+        @OptionGroup var manager: ManagerOptions
         @Argument var task: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/checkpoints", for: Accepted.self)
+            let answer = try await manager.ask("/v1/tasks/\(escaped(task))/checkpoints", for: Accepted.self)
             if json { printJSON(answer) } else { print("\(answer.task): ordered (\(answer.order?.rawValue ?? "-"))") }
         }
     }
 
     struct Restore: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Take a running task back to its newest checkpoint.")
-        @OptionGroup var state: StateOption
+        @OptionGroup var manager: ManagerOptions
         @Argument var task: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/restore", for: Accepted.self)
+            let answer = try await manager.ask("/v1/tasks/\(escaped(task))/restore", for: Accepted.self)
             if json { printJSON(answer) } else { print("\(answer.task): will be resumed from its newest checkpoint") }
         }
     }

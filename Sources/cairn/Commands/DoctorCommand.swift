@@ -10,7 +10,7 @@ struct DoctorCommand: AsyncParsableCommand {
             and on every node. Exit status 0: nothing is wrong (there may be warnings); 1: something is; 2: there is no fleet to look at.
             """)
 
-    @OptionGroup var state: StateOption
+    @OptionGroup var manager: ManagerOptions
     @Option(help: "The fleet's file (default: fleet.yaml here, else /etc/cairn/fleet.yaml).") var fleet: String?
     @Option(help: "This machine's node in the fleet (default: the first).") var node: String?
     @Option(help: "Directory of policy files (default: policies beside the fleet).") var policies: String?
@@ -25,7 +25,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let path = absolute(fleet)
         let beside = (path as NSString).deletingLastPathComponent + "/policies"
         var doctor = Doctor(
-            fleetPath: path, node: node, policies: policies.map { absolute($0) } ?? beside, state: state.directory, work: absolute(work))
+            fleetPath: path, node: node, policies: policies.map { absolute($0) } ?? beside, manager: manager, work: absolute(work))
         try await doctor.examine()
         let findings = doctor.findings
         let isBad = findings.contains { $0.verdict == .bad }

@@ -6,8 +6,10 @@ import Ports
 import Vocabulary
 
 struct DecisionsCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "decisions", abstract: "List what was decided.")
-    @OptionGroup var state: StateOption
+    static let configuration = CommandConfiguration(
+        commandName: "decisions", abstract: "List what was decided.",
+        discussion: "With --manager that manager is asked; else the ledger of --state is read.")
+    @OptionGroup var manager: ManagerOptions
     @Option(help: "Only about this task.") var task: String?
     @Option(help: "Only of this kind: \(Decision.Kind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: String?
     @Option(help: "At most so many, the newest.") var limit = 1_000
@@ -19,17 +21,41 @@ struct DecisionsCommand: AsyncParsableCommand {
             guard let known = Decision.Kind(rawValue: kind) else { throw Failure.cannotTry("no kind of decision is called \(kind)") }
             kinds = [known]
         }
+        if manager.manager != nil { return show(try await told()) }
         let query = DecisionQuery(task: task.map { TaskID($0) }, kinds: kinds, newestFirst: true, limit: limit)
-        let ledger = try state.directory.ledger()
+        let ledger = try manager.state.directory.ledger()
         let decisions = try await ledger.decisions(query).reversed()
-        if json {
-            let outcomes = try await ledger.outcomes(task: task.map { TaskID($0) })
-            return printJSON(decisions.map { DecisionReport($0, outcomes: outcomes) })
+        let outcomes = json ? try await ledger.outcomes(task: task.map { TaskID($0) }) : []
+        show(decisions.map { DecisionReport($0, outcomes: outcomes) })
+    }
+
+    /// The newest, as the manager tells them, oldest first.
+    private func told() async throws -> [DecisionReport] {
+        struct Page: Decodable {
+            var decisions: [DecisionReport]
+            var next: DecisionID?
         }
+        var found: [DecisionReport] = []
+        var before: DecisionID?
+        while found.count < limit {
+            var query = "limit=\(min(1_000, limit - found.count))"
+            if let task { query += "&task=" + escaped(task) }
+            if let kind { query += "&kind=" + escaped(kind) }
+            if let before { query += "&before=" + escaped(before.rawValue) }
+            let page = try await manager.get("/v1/decisions?" + query, for: Page.self)
+            found += page.decisions
+            guard let next = page.next else { break }
+            before = next
+        }
+        return found.reversed()
+    }
+
+    private func show(_ decisions: [DecisionReport]) {
+        if json { return printJSON(decisions) }
         if decisions.isEmpty { print("no decisions") }
         for decision in decisions {
-            let time = Date(timeIntervalSince1970: decision.at.rawValue).formatted(.iso8601.time(includingFractionalSeconds: false))
-            print("\(decision.id)  \(time)  \(decision.kind.rawValue)\(decision.mode == .audit ? " (audit)" : "")  \(decision.sentence)")
+            let time = Date(timeIntervalSince1970: decision.at.time.rawValue).formatted(.iso8601.time(includingFractionalSeconds: false))
+            print("\(decision.decision)  \(time)  \(decision.kind.rawValue)\(decision.mode == .audit ? " (audit)" : "")  \(decision.sentence)")
         }
     }
 }

@@ -1,3 +1,4 @@
+import Access
 import ArgumentParser
 import Autonomics
 import Declarations
@@ -21,8 +22,7 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var state: StateOption
     @Option(help: "The fleet's file.") var fleet: String
     @Option(help: "Directory of policy files; edited ones are picked up.") var policies = "policies"
-    @Option(help: "Address to listen on.") var host = "127.0.0.1"
-    @Option(help: "Port to listen on; 0: any free one.") var port = 7700
+    @OptionGroup var listen: ListenOptions
     @Option(help: "Seconds between two turns of the loop.") var cycle = 1.0
     @Option(help: "Be the agent of this node of the fleet, too.") var node: String?
     @OptionGroup var agent: AgentOptions
@@ -35,6 +35,12 @@ struct RunCommand: AsyncParsableCommand {
         defer { close(lock) }
         let log = Logbook(name: "manager")
         let supervisor = ServiceSupervisor()
+        let listening = try listen.listening()
+        let tokens: TokenKeeper
+        do throws(AccessError) {
+            tokens = try TokenKeeper(path: listen.tokens.map { absolute($0) } ?? directory.tokensPath, log: { log.say($0) })
+            try listening.check(hasTokens: tokens.list?.tokens.isEmpty == false)
+        } catch { throw Failure.cannotTry("\(error)") }
         let ledger: SQLiteLedger
         do throws(LedgerError) { ledger = try SQLiteLedger.open(path: directory.ledgerPath) } catch { throw Failure.cannotTry("\(error)") }
         let store = try Composition.store(declared.store)
@@ -52,15 +58,20 @@ struct RunCommand: AsyncParsableCommand {
         var logger = Logger(label: "http")
         logger.logLevel = .warning
         let server = ManagerServer(
-            commands: manager,
-            added: [.text("/metrics", as: Exposition.contentType, for: .readers) { try await metrics.text() }], host: host, port: port)
+            commands: manager, outlooks: manager, ledger: ledger,
+            added: [.text("/metrics", as: Exposition.contentType, for: .readers) { try await metrics.text() }], listening: listening,
+            tokens: tokens, time: SystemTime())
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [host, logger] in
+            group.addTask { [logger] in
                 try await server.run(logger: logger) { port in
                     do {
-                        try directory.publish(.init(url: "http://\(host):\(port)", pid: getpid()))
-                        supervisor.tellReady("listening on http://\(host):\(port)")
-                        log.say("listening on http://\(host):\(port), state in \(directory.path), store \(store.properties.location)")
+                        let url = listening.url(port: port)
+                        try directory.publish(.init(url: url, pid: getpid(), authority: listening.encryption?.nodeAuthority))
+                        supervisor.tellReady("listening on \(url)")
+                        log.say("listening on \(url), state in \(directory.path), store \(store.properties.location)")
+                        if tokens.list == nil {
+                            log.say("there are no tokens: whoever is on this machine may do everything (docs/operations.md#security)")
+                        }
                     } catch { log.say("cannot publish the address: \(error)") }
                 }
             }
@@ -74,6 +85,31 @@ struct RunCommand: AsyncParsableCommand {
             try await group.next()
             group.cancelAll()
         }
+    }
+}
+
+/// How the manager is reached.
+struct ListenOptions: ParsableArguments {
+    @Option(help: "Address to listen on; one beyond this machine takes tokens and TLS.") var host = "127.0.0.1"
+    @Option(help: "Port to listen on; 0: any free one.") var port = 7700
+    @Option(help: "PEM file of the manager's certificate: TLS.") var cert: String?
+    @Option(help: "PEM file of its key, mode 600.") var key: String?
+    @Option(help: "PEM file of the authority of the agents' certificates, which name their nodes; without it agents have tokens.") var ca: String?
+    @Option(help: "The file of tokens; else tokens.json in the state directory.") var tokens: String?
+    @Option(help: "Requests a second that one caller may make in the long run.") var rate = 200.0
+
+    func validate() throws {
+        if (cert == nil) != (key == nil) { throw ValidationError("--cert and --key belong together") }
+        if ca != nil, cert == nil { throw ValidationError("--ca takes TLS: --cert and --key") }
+        if !(rate >= 1 && rate.isFinite) { throw ValidationError("--rate: at least 1") }
+    }
+
+    func listening() throws -> Listening {
+        var encryption: Listening.Encryption?
+        if let cert, let key {
+            encryption = .init(certificate: absolute(cert), key: absolute(key), nodeAuthority: ca.map { absolute($0) })
+        }
+        return Listening(host: host, port: port, encryption: encryption, requestsPerSecond: rate)
     }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import AuditReport
 import Foundation
 import Knowledge
+import Overview
 import Ports
 import Vocabulary
 
@@ -15,9 +16,10 @@ struct TaskCommand: AsyncParsableCommand {
 
     struct Submit: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Submit a task by its SLA.")
-        @OptionGroup var state: StateOption
+        @OptionGroup var manager: ManagerOptions
         @Argument(help: "The TaskSLA's file.") var file: String
         @Option(help: "The node to start it on; without it Cairn chooses.") var node: String?
+        @Option(help: "Whose it shall be, if an operator submits it for somebody else.") var owner: String?
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
@@ -25,18 +27,20 @@ struct TaskCommand: AsyncParsableCommand {
             let text = try contents(of: file)
             var query = "?file=" + escaped(file)
             if let node { query += "&node=" + escaped(node) }
-            let answer = try await state.directory.ask("/v1/tasks" + query, body: text, for: Submitted.self)
+            if let owner { query += "&owner=" + escaped(owner) }
+            let answer = try await manager.ask("/v1/tasks" + query, body: text, type: "application/yaml", for: Submitted.self)
             if json { printJSON(answer) } else { print(answer.task) }
         }
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the tasks.")
-        @OptionGroup var state: StateOption
+        static let configuration = CommandConfiguration(
+            abstract: "List the tasks.", discussion: "With --manager that manager is asked; else the ledger of --state is read.")
+        @OptionGroup var manager: ManagerOptions
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let tasks = try await TaskSummary.all(state.directory.ledger())
+            let tasks = try await manager.manager == nil ? TaskSummary.all(manager.state.directory.ledger()) : TaskSummary.all(manager)
             if json { return printJSON(tasks) }
             print(TaskSummary.table(tasks))
         }
@@ -93,12 +97,12 @@ struct TaskCommand: AsyncParsableCommand {
 
     struct Cancel: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Cancel a task: its guest is ended, its checkpoints stay.")
-        @OptionGroup var state: StateOption
+        @OptionGroup var manager: ManagerOptions
         @Argument var task: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/cancel", for: Accepted.self)
+            let answer = try await manager.ask("/v1/tasks/\(escaped(task))/cancel", for: Accepted.self)
             if json { printJSON(answer) } else { print("\(answer.task): cancelled") }
         }
     }
@@ -155,6 +159,38 @@ struct TaskSummary: Encodable {
             known = known.folding(page)
         }
         return known.tasks.values.sorted { $0.submission.submittedAt < $1.submission.submittedAt }.map { TaskSummary($0) }
+    }
+
+    init(_ brief: TaskBrief) {
+        task = brief.task
+        state = brief.state
+        node = brief.node
+        epoch = brief.epoch
+        progress = brief.progress
+        preference = brief.preference
+        checkpoints = brief.checkpoints
+        interruptions = brief.interruptions
+        submittedAt = brief.submittedAt
+        deadline = brief.deadline
+        endedAt = brief.endedAt
+        result = brief.result
+    }
+
+    /// As the manager tells them.
+    static func all(_ manager: ManagerOptions) async throws -> [TaskSummary] {
+        struct Page: Decodable {
+            var tasks: [TaskBrief]
+            var total: Int
+        }
+        var briefs: [TaskID: TaskBrief] = [:]
+        var skipped = 0
+        while true {
+            let page = try await manager.get("/v1/tasks?limit=1000&skip=\(skipped)", for: Page.self)
+            for brief in page.tasks { briefs[brief.task] = brief }
+            skipped += page.tasks.count
+            if page.tasks.isEmpty || skipped >= page.total { break }
+        }
+        return briefs.values.sorted { $0.submittedAt < $1.submittedAt }.map { TaskSummary($0) }
     }
 
     static func table(_ tasks: [TaskSummary]) -> String {

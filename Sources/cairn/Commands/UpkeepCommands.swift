@@ -12,7 +12,7 @@ extension CheckpointCommand {
                 The newest checkpoint always stays. Of a running task its node prunes, by order of the manager. With --fleet the store itself is \
                 looked at: a task that has ended is pruned there, and of any task --dry-run shows what would go, with how much room that gives.
                 """)
-        @OptionGroup var state: StateOption
+        @OptionGroup var manager: ManagerOptions
         @Argument var task: String
         @Option(help: "Keep the newest so many; of a task that has ended, 0 removes all.") var keepLast: Int?
         @Option(help: "Keep those that are younger, for example 2h.", transform: length) var keepFor: Seconds?
@@ -32,7 +32,7 @@ extension CheckpointCommand {
             if let keepLast { query.append("keepLast=\(keepLast)") }
             if let keepFor { query.append("keepFor=\(keepFor.rawValue)") }
             if dryRun { query.append("dryRun=true") }
-            let answer = try await state.directory.ask(
+            let answer = try await manager.ask(
                 "/v1/tasks/\(escaped(task))/prune?" + query.joined(separator: "&"), for: PruneAnswer.self)
             if json { return printJSON(answer) }
             let going = answer.remove.map(\.rawValue).joined(separator: ", ")
@@ -68,12 +68,12 @@ extension CheckpointCommand {
                 By order of the manager, on the task's node, while the guest runs. The merged layer goes to the store with the next checkpoint. \
                 A task that does not run needs none: long chains are merged when it is resumed.
                 """)
-        @OptionGroup var state: StateOption
+        @OptionGroup var manager: ManagerOptions
         @Argument var task: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let answer = try await state.directory.ask("/v1/tasks/\(escaped(task))/merge", for: Accepted.self)
+            let answer = try await manager.ask("/v1/tasks/\(escaped(task))/merge", for: Accepted.self)
             if json { printJSON(answer) } else { print("\(answer.task): ordered (\(answer.order?.rawValue ?? "-"))") }
         }
     }

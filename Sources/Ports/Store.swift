@@ -2,8 +2,8 @@ import Vocabulary
 
 /// A place for checkpoints: files by path, written whole or not at all.
 ///
-/// Paths are relative to the store's root, `/`-separated, of `[A-Za-z0-9._:-]` components. Every object fits in memory
-/// (the engine cuts large content into parts), so a failed upload can be sent again. All stores pass one
+/// Paths are relative to the store's root, `/`-separated, of `[A-Za-z0-9._:-]` components. What is written fits in memory
+/// (the engine cuts large content into parts), or can be made again, so a failed upload can be sent again. All stores pass one
 /// conformance suite. docs/format.md says what is kept where.
 package protocol CheckpointStore: Sendable {
     var properties: StoreProperties { get }
@@ -14,6 +14,9 @@ package protocol CheckpointStore: Sendable {
     /// Creates missing parents of `path`. An object that is there already with this length and checksum is left as it is.
     /// - Throws: `StoreError`; nothing is at `path`, or what was there before, unless it was already whole.
     func write(_ bytes: [UInt8], to path: String, replication: Int) async throws(StoreError)
+
+    /// As above, for an object that is made while it travels. Where files are dear to open and close (`partsPerObject`), a store sends it as it comes.
+    func write(_ source: any ObjectSource, to path: String, replication: Int) async throws(StoreError)
 
     /// Commits `bytes` as `path` by an atomic rename from a temporary name, only if the parent directory exists at that
     /// instant and nothing is at `path`. This is what refuses a stale node: its directory has been sealed away.
@@ -35,6 +38,10 @@ package protocol CheckpointStore: Sendable {
     /// - Throws: `.notFound`.
     func read(_ path: String) async throws(StoreError) -> [UInt8]
 
+    /// Some of an object's bytes; fewer where the object ends before.
+    /// - Throws: `.notFound`.
+    func read(_ path: String, range: Range<Int64>) async throws(StoreError) -> [UInt8]
+
     /// Entries directly below a directory, sorted by name; empty when it does not exist.
     func list(_ path: String) async throws(StoreError) -> [StoreEntry]
 
@@ -43,6 +50,43 @@ package protocol CheckpointStore: Sendable {
 
     /// Never throws: trouble is the answer.
     func health() async -> StoreHealth
+}
+
+/// Bytes of one object that are made while they travel, and can be made again.
+package protocol ObjectSource: Sendable {
+    /// No more bytes come than these.
+    var mostBytes: Int { get }
+    /// From the first byte on; the same bytes each time.
+    func begin() -> any ObjectReader
+}
+
+package protocol ObjectReader: AnyObject {
+    /// The next piece; nil: that was all. Blocks: for a thread of blocking work.
+    /// - Throws: `.failed` when it cannot be made.
+    func next() throws(StoreError) -> [UInt8]?
+}
+
+extension ObjectSource {
+    /// All of it. Blocks.
+    package func bytes() throws(StoreError) -> [UInt8] {
+        let reader = begin()
+        var all: [UInt8] = []
+        while let piece = try reader.next() {
+            if all.isEmpty { all = piece } else { all += piece }
+        }
+        return all
+    }
+}
+
+extension CheckpointStore {
+    package func write(_ source: any ObjectSource, to path: String, replication: Int) async throws(StoreError) {
+        try await write(try await onBlockingThread { () throws(StoreError) in try source.bytes() }, to: path, replication: replication)
+    }
+
+    package func read(_ path: String, range: Range<Int64>) async throws(StoreError) -> [UInt8] {
+        let all = try await read(path)
+        return Array(all[min(Int(range.lowerBound), all.count)..<min(Int(range.upperBound), all.count)])
+    }
 }
 
 package struct StoreProperties: Hashable, Sendable {
@@ -57,8 +101,11 @@ package struct StoreProperties: Hashable, Sendable {
     /// What was acknowledged is on a disk. If not, it is as durable as the memory of the machines that hold it.
     package var flushes: Bool
     package var tellsFreeSpace: Bool
+    /// Parts of a content that are best kept in one object: more than one where opening and closing a file costs as much as its bytes.
+    package var partsPerObject: Int
     package init(
-        kind: String, location: String, replicates: Bool, replacesAtomically: Bool = true, flushes: Bool = true, tellsFreeSpace: Bool = true
+        kind: String, location: String, replicates: Bool, replacesAtomically: Bool = true, flushes: Bool = true, tellsFreeSpace: Bool = true,
+        partsPerObject: Int = 1
     ) {
         self.kind = kind
         self.location = location
@@ -66,6 +113,7 @@ package struct StoreProperties: Hashable, Sendable {
         self.replacesAtomically = replacesAtomically
         self.flushes = flushes
         self.tellsFreeSpace = tellsFreeSpace
+        self.partsPerObject = partsPerObject
     }
 }
 

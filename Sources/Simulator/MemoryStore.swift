@@ -35,10 +35,10 @@ package final class MemoryStore: CheckpointStore {
 
     package let properties: StoreProperties
 
-    package init(time: any TimeSource, isLagging: Bool = false, replicates: Bool = true) {
+    package init(time: any TimeSource, isLagging: Bool = false, replicates: Bool = true, partsPerObject: Int = 1) {
         self.time = time
         self.isLagging = isLagging
-        properties = StoreProperties(kind: "memory", location: "memory", replicates: replicates)
+        properties = StoreProperties(kind: "memory", location: "memory", replicates: replicates, partsPerObject: partsPerObject)
     }
 
     // MARK: What tests see and break
@@ -228,6 +228,9 @@ package struct FaultyStore: CheckpointStore {
     package func write(_ bytes: [UInt8], to path: String, replication: Int) async throws(StoreError) {
         try await call("write", path) { () throws(StoreError) in try await base.write(bytes, to: path, replication: replication) }
     }
+    package func write(_ source: any ObjectSource, to path: String, replication: Int) async throws(StoreError) {
+        try await call("write", path) { () throws(StoreError) in try await base.write(source, to: path, replication: replication) }
+    }
     package func commit(_ bytes: [UInt8], as path: String, replication: Int) async throws(StoreError) -> Bool {
         try await call("commit", path) { () throws(StoreError) in try await base.commit(bytes, as: path, replication: replication) }
     }
@@ -242,6 +245,9 @@ package struct FaultyStore: CheckpointStore {
     }
     package func read(_ path: String) async throws(StoreError) -> [UInt8] {
         try await call("read", path) { () throws(StoreError) in try await base.read(path) }
+    }
+    package func read(_ path: String, range: Range<Int64>) async throws(StoreError) -> [UInt8] {
+        try await call("read", path) { () throws(StoreError) in try await base.read(path, range: range) }
     }
     package func list(_ path: String) async throws(StoreError) -> [StoreEntry] {
         try await call("list", path) { () throws(StoreError) in try await base.list(path) }

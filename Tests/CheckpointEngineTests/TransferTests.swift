@@ -37,21 +37,29 @@ struct TransferTests {
         ("without compression", TransferMode(form: .sequential, leavesOutZeros: false, triesBefore: false, level: 0)),
     ]
 
+    /// How many parts lie in one object, and into how many objects those of the content come: the hole is in none.
+    static let objects = [(1, 6), (2, 4), (16, 4)]
+
     @Test("every form brings back every byte, with every codec", arguments: Codec.allCases, modes.map(\.0))
     func roundTrip(codec: Codec, form: String) async throws {
+        for (partsPerObject, objects) in Self.objects { try await roundTrip(codec, form, partsPerObject, objects) }
+    }
+
+    private func roundTrip(_ codec: Codec, _ form: String, _ partsPerObject: Int, _ objects: Int) async throws {
         let folder = NSTemporaryDirectory() + "cairn-transfer-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let parts = 6
         try Self.content(folder + "/content", parts: parts)
-        let store = MemoryStore(time: VirtualTime())
+        let store = MemoryStore(time: VirtualTime(), partsPerObject: partsPerObject)
         let mode = try #require(Self.modes.first { $0.0 == form }?.1)
         let transfer = Transfer(store: store, mode: mode, time: VirtualTime())
         let meter = Transfer.Meter()
         let record = try await transfer.upload(folder + "/content", as: "x/part", codec: codec, replication: 2, meter: meter)
         #expect(record.bytes == Int64(parts * Format.partSize + 1_235) && record.partBytes == Format.partSize)
         #expect(record.parts.map { $0.path == nil } == [false, true] + [Bool](repeating: false, count: parts - 1))
-        #expect(store.paths.count == parts && store.repeatedWrites == 0)
+        #expect(store.paths.count == objects && store.repeatedWrites == 0)
+        #expect(record.parts.allSatisfy { ($0.offset == nil) == ($0.path == nil || partsPerObject == 1) })
         #expect(meter.sentBytes == ByteCount(record.storedBytes))
         if mode.leavesOutZeros {
             // A quarter of the first is zero, and next to nothing of the others is not.

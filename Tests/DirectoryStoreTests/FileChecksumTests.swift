@@ -23,11 +23,14 @@ struct FileChecksumTests {
     func agree(count: Int, algorithm: String, answer: String) throws {
         let checksum = try #require(FileChecksum(algorithm: algorithm))
         let digest = try #require(FileChecksum.digest(inAnswer: answer))
-        #expect(checksum.digests(of: pattern(count), blockSize: 1 << 20).first == digest)
+        #expect(checksum.digests(of: pattern(count)).first == digest)
+        // In pieces that are no multiples of anything.
+        #expect(checksum.digests(of: pattern(count), piece: 777).first == digest)
+        #expect(checksum.digests(of: pattern(count), piece: 100_003).first == digest)
         // One bit.
         var other = pattern(count)
         other[count / 2] ^= 1
-        #expect(!checksum.digests(of: other, blockSize: 1 << 20).contains(digest))
+        #expect(!checksum.digests(of: other).contains(digest))
     }
 
     @Test(
@@ -47,5 +50,20 @@ struct FileChecksumTests {
     func blockSizes() {
         // 1 MiB is the least that NameNodes take, 16 MiB the largest part, and 128 MiB the usual block.
         #expect([0, 1, 1 << 20, (1 << 20) + 1, 16 << 20, 500 << 20].map(WebHDFSStore.blockSize) == [1, 1, 1, 2, 16, 128].map { $0 << 20 })
+    }
+}
+
+extension FileChecksum {
+    func digests(of bytes: [UInt8], blockSize: Int = 1 << 20, piece: Int = .max) -> [String] {
+        var running = Running(self, blockSize: blockSize)
+        bytes.withUnsafeBytes { bytes in
+            var offset = 0
+            while offset < bytes.count {
+                let end = offset + min(piece, bytes.count - offset)
+                running.add(UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
+                offset = end
+            }
+        }
+        return running.digests()
     }
 }

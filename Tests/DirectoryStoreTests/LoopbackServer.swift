@@ -57,11 +57,36 @@ final class Exchange {
             .flatMap { Int($0.drop { $0 != ":" }.dropFirst().trimmingCharacters(in: .whitespaces)) } ?? 0
     }
 
+    private var isChunked: Bool { head.lowercased().contains("\r\ntransfer-encoding: chunked") }
+
     /// Of the body, this many bytes, or as many as come.
     func body(atMost limit: Int = .max) -> [UInt8] {
+        if isChunked { return chunks() }
         let wanted = min(limit, bodyLength)
         while early.count < wanted, let more = Self.receive(connection), !more.isEmpty { early += more }
         return Array(early.prefix(wanted))
+    }
+
+    /// Source: RFC 9112, 7.1. Without trailers, which libcurl sends none of.
+    private func chunks() -> [UInt8] {
+        var body: [UInt8] = []
+        func need(_ count: Int) -> Bool {
+            while early.count < count, let more = Self.receive(connection), !more.isEmpty { early += more }
+            return early.count >= count
+        }
+        while true {
+            var end: Int?
+            while end == nil {
+                end = early.firstIndex(of: 10)
+                if end == nil, !need(early.count + 1) { return body }
+            }
+            let size = Int(String(decoding: early[..<end!], as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines), radix: 16) ?? 0
+            early.removeFirst(end! + 1)
+            guard need(size + 2) else { return body + early }
+            body += early.prefix(size)
+            early.removeFirst(size + 2)
+            if size == 0 { return body }
+        }
     }
 
     /// - Parameter sent: bytes of the body that are sent before the connection is cut; nil: all.

@@ -16,6 +16,49 @@ struct StoreConformance {
         }
     }
 
+    @Test("gives back what was made while it travelled, all of it and any range", arguments: StoreKind.present)
+    func piecesAreRead(kind: StoreKind) async throws {
+        try await kind.withStore { store in
+            for pieces in [[content(3 << 20), content(511, seed: 2), content(2 << 20, seed: 3)], [content(1)], []] {
+                let whole = Array(pieces.joined())
+                let made = Pieces(pieces: pieces)
+                try await store.write(made, to: "a/b/c", replication: 2)
+                #expect(try await store.read("a/b/c") == whole)
+                let before = try await store.list("a/b")
+                #expect(before.map(\.bytes.rawValue) == [Int64(whole.count)])
+                // The same once more is left alone.
+                try await store.write(made, to: "a/b/c", replication: 2)
+                #expect(try await store.list("a/b") == before)
+                let count = Int64(whole.count)
+                let edge: Int64 = 3 << 20
+                let ranges: [Range<Int64>] = [
+                    0..<1, 0..<count, edge - 1..<edge + 600, max(0, count - 1)..<count, count..<count + 5, count + 5..<count + 9,
+                ]
+                for range in ranges {
+                    let clamped = range.clamped(to: 0..<count)
+                    let wanted = Array(whole[Int(clamped.lowerBound)..<Int(clamped.upperBound)])
+                    #expect(try await store.read("a/b/c", range: range) == wanted, "\(range)")
+                }
+            }
+            #expect(await thrown { () throws(StoreError) in try await store.read("a/b/none", range: 0..<5) } == .notFound(path: "a/b/none"))
+        }
+    }
+
+    @Test("takes nothing for whole whose making failed", arguments: StoreKind.present)
+    func piecesThatFail(kind: StoreKind) async throws {
+        try await kind.withStore { store in
+            try await store.write([1, 2], to: "a/old", replication: 1)
+            for path in ["a/new", "a/old"] {
+                let error = await thrown { () throws(StoreError) in
+                    try await store.write(Pieces(pieces: [content(2 << 20)], fails: true), to: path, replication: 1)
+                }
+                #expect(error == .failed(path: "piece", detail: "it is gone"))
+            }
+            #expect(try await store.list("a").map(\.name) == ["old"])
+            #expect(try await store.read("a/old") == [1, 2])
+        }
+    }
+
     @Test("takes every character that paths may have", arguments: StoreKind.present)
     func takesEveryCharacter(kind: StoreKind) async throws {
         try await kind.withStore { store in
@@ -324,6 +367,28 @@ struct StoreConformance {
                 #expect(free.rawValue > 0)
             }
             #expect(!store.properties.kind.isEmpty && !store.properties.location.isEmpty)
+        }
+    }
+}
+
+/// An object in pieces, some of which may fail to be made.
+struct Pieces: ObjectSource {
+    var pieces: [[UInt8]]
+    var fails = false
+    var mostBytes: Int { pieces.reduce(1) { $0 + $1.count } }
+    func begin() -> any ObjectReader { Reader(self) }
+
+    private final class Reader: ObjectReader {
+        private var left: [[UInt8]]
+        private let fails: Bool
+        init(_ source: Pieces) {
+            left = source.pieces
+            fails = source.fails
+        }
+        func next() throws(StoreError) -> [UInt8]? {
+            if !left.isEmpty { return left.removeFirst() }
+            if fails { throw .failed(path: "piece", detail: "it is gone") }
+            return nil
         }
     }
 }

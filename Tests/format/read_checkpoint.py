@@ -15,7 +15,7 @@ import sys
 
 PART_OF_FORMAT_1 = 16 << 20
 BLOCK = 4096
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 NAME = re.compile(r"[A-Za-z0-9._:-]+\Z")
 CHECKPOINT = re.compile(r"e(\d{6})-c(\d{6})\Z")
 
@@ -160,6 +160,8 @@ def part_bytes(store, part, size, where):
             raise Damaged(f"{where} is a zero part that says otherwise")
         return None
     stored = store.read(part["path"])
+    if "offset" in part:
+        stored = stored[part["offset"]:part["offset"] + part["storedBytes"]]
     if len(stored) != part["storedBytes"] or digest(stored) != part["storedDigest"]:
         raise Damaged(f"{part['path']} has another length or digest than {where} says")
     codec = part["codec"]

@@ -21,6 +21,7 @@ hdfs_main() {
       --secure) hdfs_is_secure=yes ;;
       --address) address=${2:-}; shift ;;
       --) shift; program_words=("$@"); break ;;
+      -h | --help) usage; exit 0 ;;
       -*) usage >&2; fail 2 "unknown option: $1" ;;
       *) words+=("$1") ;;
     esac
@@ -57,6 +58,7 @@ hdfs_main() {
       ((${#program_words[@]})) || fail 2 "admin wants -- and words for dfsadmin"
       hdfs_java_run nn org.apache.hadoop.hdfs.tools.DFSAdmin "${program_words[@]}"
       ;;
+    -h | --help) usage ;;
     *) usage >&2; fail 2 "unknown command: $command" ;;
   esac
 }

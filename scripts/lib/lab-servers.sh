@@ -47,6 +47,7 @@ lab_dispatch() {
       ;;
     kill) lab_require_up; lab_end_all ;;
     start) lab_require_up; lab_start_all ;;
+    -h | --help) usage ;;
     *) usage >&2; fail 2 "unknown command: $lab_command" ;;
   esac
 }

@@ -121,6 +121,7 @@ xen_main() {
       source "$here/lib/xen-test.sh"
       xen_test
       ;;
+    -h | --help) xen_usage ;;
     *) xen_usage >&2; fail 2 "unknown command: $command" ;;
   esac
 }

@@ -105,6 +105,10 @@ package struct DirectoryStore: CheckpointStore {
         try await work(path) { () throws(StoreError) in try contents(path) }
     }
 
+    package func read(_ path: String, range: Range<Int64>) async throws(StoreError) -> [UInt8] {
+        try await work(path) { () throws(StoreError) in try contents(path, range: range) }
+    }
+
     package func list(_ path: String) async throws(StoreError) -> [StoreEntry] {
         try await work(path) { () throws(StoreError) in
             guard let directory = opendir(full(path)) else {
@@ -172,7 +176,7 @@ package struct DirectoryStore: CheckpointStore {
         return try await onBlockingThread(body)
     }
 
-    private func contents(_ path: String) throws(StoreError) -> [UInt8] {
+    private func contents(_ path: String, range: Range<Int64> = 0..<Int64.max) throws(StoreError) -> [UInt8] {
         let descriptor = open(full(path), O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT || errno == ENOTDIR { throw .notFound(path: path) }
@@ -181,10 +185,13 @@ package struct DirectoryStore: CheckpointStore {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .notFound(path: path) }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        let wanted = range.clamped(to: 0..<Int64(status.st_size))
+        var bytes = [UInt8](repeating: 0, count: wanted.count)
         var offset = 0
         while offset < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + offset, $0.count - offset, offset) }
+            let count = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress! + offset, $0.count - offset, Int(wanted.lowerBound) + offset)
+            }
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { throw .damaged(path: path, detail: "it ends at \(offset) of \(bytes.count) bytes") }
             offset += count

@@ -32,31 +32,80 @@ struct FileChecksum: Hashable, Sendable {
         return String(decoding: digits[24..<56], as: UTF8.self).lowercased()
     }
 
-    /// Digests, in hexadecimal, that are right for `bytes` in blocks of `blockSize`.
-    ///
-    /// Two: servers take the MD5 of a buffer that doubles from 32 bytes on, with the zeros behind the blocks' MD5s; without them is what the
-    /// name of the algorithm says.
-    func digests(of bytes: [UInt8], blockSize: Int) -> [String] {
-        var blocks: [UInt8] = []
-        bytes.withUnsafeBytes { bytes in
-            for start in stride(from: 0, to: bytes.count, by: blockSize) {
-                blocks += digest(ofBlock: UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + blockSize, bytes.count)]))
-            }
-        }
-        var buffer = 32
-        while buffer < blocks.count { buffer *= 2 }
-        let padded = blocks + [UInt8](repeating: 0, count: buffer - blocks.count)
-        return [padded, blocks].map { DataPath.Digest.hexadecimal(Insecure.MD5.hash(data: $0)) }
+    /// What Hadoop writes unless told.
+    static let usual = FileChecksum(bytesPerCRC: 512, kind: .crc32C)
+
+    private init(bytesPerCRC: Int, kind: Kind) {
+        self.bytesPerCRC = bytesPerCRC
+        self.kind = kind
     }
 
-    private func digest(ofBlock block: UnsafeRawBufferPointer) -> Insecure.MD5.Digest {
-        var checks: [UInt8] = []
-        checks.reserveCapacity((block.count / bytesPerCRC + 1) * 4)
-        for start in stride(from: 0, to: block.count, by: bytesPerCRC) {
-            let check = check(UnsafeRawBufferPointer(rebasing: block[start..<min(start + bytesPerCRC, block.count)]))
-            withUnsafeBytes(of: check.bigEndian) { checks.append(contentsOf: $0) }
+    /// Of a file's bytes as they come, in pieces of whatever size.
+    struct Running {
+        let checksum: FileChecksum
+        let blockSize: Int
+        private(set) var length: Int64 = 0
+        private var blocks: [UInt8] = []
+        /// CRCs of the chunks of the block that is not full yet.
+        private var checks: [UInt8] = []
+        private var inBlock = 0
+        /// Of a chunk that is not full yet.
+        private var started: [UInt8] = []
+
+        init(_ checksum: FileChecksum, blockSize: Int) {
+            self.checksum = checksum
+            self.blockSize = max(blockSize, 1)
         }
-        return Insecure.MD5.hash(data: checks)
+
+        mutating func add(_ piece: UnsafeRawBufferPointer) {
+            length += Int64(piece.count)
+            var rest = piece
+            while !rest.isEmpty {
+                // A chunk ends where its block does.
+                let room = min(checksum.bytesPerCRC - started.count, blockSize - inBlock)
+                if started.isEmpty, rest.count >= room {
+                    note(UnsafeRawBufferPointer(rebasing: rest[..<room]))
+                    inBlock += room
+                    rest = UnsafeRawBufferPointer(rebasing: rest[room...])
+                } else {
+                    let count = min(room, rest.count)
+                    started += rest[..<count]
+                    inBlock += count
+                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+                    if count == room { endChunk() }
+                }
+                if inBlock == blockSize { endBlock() }
+            }
+        }
+
+        /// Digests, in hexadecimal, that are right for what came.
+        ///
+        /// Two: servers take the MD5 of a buffer that doubles from 32 bytes on, with the zeros behind the blocks' MD5s; without them is what the
+        /// name of the algorithm says.
+        func digests() -> [String] {
+            var ended = self
+            if !ended.started.isEmpty { ended.endChunk() }
+            if ended.inBlock > 0 { ended.endBlock() }
+            var buffer = 32
+            while buffer < ended.blocks.count { buffer *= 2 }
+            let padded = ended.blocks + [UInt8](repeating: 0, count: buffer - ended.blocks.count)
+            return [padded, ended.blocks].map { DataPath.Digest.hexadecimal(Insecure.MD5.hash(data: $0)) }
+        }
+
+        private mutating func note(_ chunk: UnsafeRawBufferPointer) {
+            withUnsafeBytes(of: checksum.check(chunk).bigEndian) { checks.append(contentsOf: $0) }
+        }
+        private mutating func endChunk() {
+            let chunk = started
+            chunk.withUnsafeBytes { note($0) }
+            started.removeAll(keepingCapacity: true)
+        }
+        private mutating func endBlock() {
+            if !started.isEmpty { endChunk() }
+            blocks += Insecure.MD5.hash(data: checks)
+            checks.removeAll(keepingCapacity: true)
+            inBlock = 0
+        }
     }
 
     private func check(_ chunk: UnsafeRawBufferPointer) -> UInt32 {

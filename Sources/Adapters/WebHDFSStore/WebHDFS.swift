@@ -115,18 +115,26 @@ package struct WebHDFS: Sendable {
     }
 
     /// The two steps of CREATE, OPEN and GETFILECHECKSUM: the NameNode names a DataNode, and that is asked, with the body.
-    /// - Parameter limit: most bytes of an answer.
-    func transfer(_ operation: Operation, body: [UInt8]? = nil, limit: Int = 1 << 20) async throws(Trouble) -> HTTPResponse {
+    /// - Parameters:
+    ///   - pieces: a body of unknown length, which takes as long as it moves.
+    ///   - limit: most bytes of an answer.
+    func transfer(
+        _ operation: Operation, body: [UInt8]? = nil, pieces: PieceReader? = nil, limit: Int = 1 << 20
+    ) async throws(Trouble) -> HTTPResponse {
         let answer = try await ask(operation)
         guard (300..<400).contains(answer.status), let location = answer.headers["location"] else {
-            if body == nil, answer.status == 200 { return answer }
+            if body == nil, pieces == nil, answer.status == 200 { return answer }
             throw .final(.failed(path: operation.path, detail: "the NameNode answers \(operation.name) with \(answer.status) and names no DataNode"))
         }
-        let there = try await send(
-            HTTPRequest(
-                operation.method, location, headers: ["Content-Type: application/octet-stream"], body: body, timeoutSeconds: Self.transferSeconds,
-                answerLimit: limit), isDataNode: true)
-        return try checked(there, operation.path)
+        var request = HTTPRequest(
+            operation.method, location, headers: ["Content-Type: application/octet-stream"], body: body,
+            timeoutSeconds: pieces == nil ? Self.transferSeconds : 0, answerLimit: limit)
+        request.pieces = pieces
+        do throws(Trouble) { return try checked(try await send(request, isDataNode: true), operation.path) } catch {
+            // It was not the way that broke.
+            if let failure = pieces?.failure { throw .final(failure) }
+            throw error
+        }
     }
 
     func each<Value>(_ body: (_ nameNode: String) async throws(Trouble) -> Value) async throws(Trouble) -> Value {

@@ -23,8 +23,10 @@ extension WebHDFSStore {
         }
     }
 
-    /// A whole file. What a broken connection brought is kept, and the rest fetched from another DataNode.
-    func contents(of file: String, for path: String, until deadline: ContinuousClock.Instant) async throws(StoreError) -> [UInt8] {
+    /// A whole file, or some of it. What a broken connection brought is kept, and the rest fetched from another DataNode.
+    func contents(
+        of file: String, range: Range<Int64> = 0..<Int64.max, for path: String, until deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> [UInt8] {
         var bytes: [UInt8] = []
         var known: FileStatus?
         var leftOut: [String] = []
@@ -34,11 +36,13 @@ extension WebHDFSStore {
             // Replaced since: half of the one and half of the other would be neither.
             if known?.fileId != there.fileId || known?.length != there.length { bytes = [] }
             known = there
-            guard bytes.count < there.length else { return bytes }
-            var operation = WebHDFS.Operation(method: "GET", name: "OPEN", file: file, path: path, parameters: [("offset", String(bytes.count))])
+            let wanted = Int(range.clamped(to: 0..<there.length).count)
+            guard bytes.count < wanted else { return bytes }
+            var operation = WebHDFS.Operation(method: "GET", name: "OPEN", file: file, path: path)
+            operation.parameters = [("offset", String(range.lowerBound + Int64(bytes.count))), ("length", String(wanted - bytes.count))]
             if !leftOut.isEmpty { operation.parameters.append(("excludedatanodes", leftOut.joined(separator: ","))) }
             do throws(Trouble) {
-                let rest = try await hdfs.transfer(operation, limit: Int(there.length) - bytes.count).body
+                let rest = try await hdfs.transfer(operation, limit: wanted - bytes.count).body
                 if bytes.isEmpty { bytes = rest } else { bytes += rest }
             } catch {
                 if case .passing(_, let dataNode, let received) = error {
@@ -47,8 +51,8 @@ extension WebHDFSStore {
                 }
                 throw error
             }
-            guard bytes.count == there.length else {
-                throw .passing("\(path) ends at \(bytes.count) of \(there.length) bytes")
+            guard bytes.count == wanted else {
+                throw .passing("\(path) ends at \(bytes.count) of \(wanted) bytes")
             }
             return bytes
         }

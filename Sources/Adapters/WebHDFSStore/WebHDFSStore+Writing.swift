@@ -10,14 +10,40 @@ extension WebHDFSStore {
         let status: FileStatus
     }
 
+    /// What is to be stored: there as a whole, or made while it travels.
+    enum Content {
+        case whole([UInt8])
+        case made(any ObjectSource)
+
+        /// A size that it does not exceed, bytes.
+        var most: Int {
+            switch self {
+            case .whole(let bytes): bytes.count
+            case .made(let source): source.mostBytes
+            }
+        }
+        var source: any ObjectSource {
+            switch self {
+            case .whole(let bytes): WholeObject(bytes: bytes)
+            case .made(let source): source
+            }
+        }
+        func checksum(_ checksum: FileChecksum, blockSize: Int) throws(StoreError) -> FileChecksum.Running {
+            var running = FileChecksum.Running(checksum, blockSize: blockSize)
+            let reader = source.begin()
+            while let piece = try reader.next() { piece.withUnsafeBytes { running.add($0) } }
+            return running
+        }
+    }
+
     enum Renamed { case done, taken, noParent, noSource }
 
     /// Writes a temporary, and renames it. Whatever happens, it is gone afterwards, or found by the next search for leftovers.
     /// - Returns: not `.noSource`; not `.noParent` with `makesParents`, and not `.taken` with `overwrites`.
     func settle(
-        _ bytes: [UInt8], at path: String, replication: Int?, makesParents: Bool, overwrites: Bool, until deadline: ContinuousClock.Instant
+        _ content: Content, at path: String, replication: Int?, makesParents: Bool, overwrites: Bool, until deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> Renamed {
-        let temporary = try await writeTemporary(bytes, replication: replication, for: path, until: deadline)
+        let temporary = try await writeTemporary(content, replication: replication, for: path, until: deadline)
         do throws(StoreError) {
             for _ in 0..<Self.parentsMade {
                 if makesParents { try await makeParents(of: path, until: deadline) }
@@ -42,12 +68,12 @@ extension WebHDFSStore {
 
     // MARK: Temporaries
 
-    /// A block holds the whole file: a multiple of 1 MiB (the least that NameNodes take unless told), as a quota is charged for whole blocks while
+    /// A block holds the whole file, unless that is larger than usual: a multiple of 1 MiB (the least that NameNodes take unless told), as a quota is charged for whole blocks while
     /// one is written; and at most 128 MiB, as usual.
     static func blockSize(for count: Int) -> Int { min(max((count + (1 << 20) - 1) >> 20, 1), 128) << 20 }
 
     private func writeTemporary(
-        _ bytes: [UInt8], replication: Int?, for path: String, until deadline: ContinuousClock.Instant
+        _ content: Content, replication: Int?, for path: String, until deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> Temporary {
         var leftOut: [String] = []
         var damages = 0
@@ -55,13 +81,13 @@ extension WebHDFSStore {
             // Each attempt has its own: a server may still be busy with the last one's.
             let file = root + "/" + StorePath.scratch + "/" + String(hdfs.random.next(), radix: 36) + String(hdfs.random.next(), radix: 36)
             do throws(Trouble) {
-                try await create(file, bytes, replication: replication, leavingOut: leftOut, for: path)
-                return Temporary(file: file, status: try await verify(file, bytes, replication: replication, for: path))
+                let sent = try await create(file, content, replication: replication, leavingOut: leftOut, for: path)
+                return Temporary(file: file, status: try await verify(file, content, sent, replication: replication, for: path))
             } catch {
                 await discard(file)
                 switch error {
                 case .passing(let detail, let dataNode, _):
-                    if await isFull(for: bytes.count, replication) { throw .final(.full(path: path, detail: detail)) }
+                    if await isFull(for: content.most, replication) { throw .final(.full(path: path, detail: detail)) }
                     await leaveOut(dataNode, &leftOut)
                 case .final(.damaged(_, let detail)) where damages < 2:
                     damages += 1
@@ -73,12 +99,28 @@ extension WebHDFSStore {
         }
     }
 
-    private func create(_ file: String, _ bytes: [UInt8], replication: Int?, leavingOut: [String], for path: String) async throws(Trouble) {
+    /// - Returns: what was sent, by the checksum that it should have if the servers make it as usual.
+    private func create(
+        _ file: String, _ content: Content, replication: Int?, leavingOut: [String], for path: String
+    ) async throws(Trouble) -> FileChecksum.Running {
+        let blockSize = Self.blockSize(for: content.most)
         var operation = WebHDFS.Operation(method: "PUT", name: "CREATE", file: file, path: path)
-        operation.parameters = [("overwrite", "false"), ("blocksize", String(Self.blockSize(for: bytes.count)))]
+        operation.parameters = [("overwrite", "false"), ("blocksize", String(blockSize))]
         if let replication { operation.parameters.append(("replication", String(max(replication, 1)))) }
         if !leavingOut.isEmpty { operation.parameters.append(("excludedatanodes", leavingOut.joined(separator: ","))) }
-        _ = try await hdfs.transfer(operation, body: bytes)
+        switch content {
+        case .whole(let bytes):
+            _ = try await hdfs.transfer(operation, body: bytes)
+            return await onBlockingThread { () throws(Never) in
+                var running = FileChecksum.Running(.usual, blockSize: blockSize)
+                bytes.withUnsafeBytes { running.add($0) }
+                return running
+            }
+        case .made(let source):
+            let sent = Tally(.usual, blockSize: blockSize)
+            _ = try await hdfs.transfer(operation, pieces: PieceReader(source.begin()) { sent.running.add($0) })
+            return sent.running
+        }
     }
 
     /// Adds a DataNode that failed to those that are not asked again; when the NameNode itself had none to offer, everyone gets another chance.
@@ -99,14 +141,16 @@ extension WebHDFSStore {
     // MARK: Verification
 
     /// - Throws: `.damaged`, or `.full` when that is why.
-    private func verify(_ file: String, _ bytes: [UInt8], replication: Int?, for path: String) async throws(Trouble) -> FileStatus {
+    private func verify(
+        _ file: String, _ content: Content, _ sent: FileChecksum.Running, replication: Int?, for path: String
+    ) async throws(Trouble) -> FileStatus {
         let there = try await status(ofFile: file, for: path)
-        guard there.length == Int64(bytes.count) else {
-            let detail = "\(there.length) of \(bytes.count) bytes were stored"
-            if await isFull(for: bytes.count, replication) { throw .final(.full(path: path, detail: detail)) }
+        guard there.length == sent.length else {
+            let detail = "\(there.length) of \(sent.length) bytes were stored"
+            if await isFull(for: content.most, replication) { throw .final(.full(path: path, detail: detail)) }
             throw .final(.damaged(path: path, detail: detail))
         }
-        guard try await hasContent(bytes, file, there, for: path) else {
+        guard try await hasContent(content, sent, file, there, for: path) else {
             throw .final(.damaged(path: path, detail: "the checksum of what is stored is another than that of what was sent"))
         }
         await removeLeftovers(as: there)
@@ -114,32 +158,51 @@ extension WebHDFSStore {
     }
 
     func holds(
-        _ bytes: [UInt8], at file: String, _ there: FileStatus, for path: String, until deadline: ContinuousClock.Instant
+        _ content: Content, at file: String, _ there: FileStatus, for path: String, until deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> Bool {
-        guard there.type == .file, there.length == Int64(bytes.count) else { return false }
+        guard there.type == .file, there.length <= Int64(content.most) else { return false }
+        let running = try await onBlockingThread { () throws(StoreError) in try content.checksum(.usual, blockSize: there.blockSize) }
+        guard there.length == running.length else { return false }
         return try await hdfs.persist(path, until: deadline) { () throws(Trouble) in
-            do throws(Trouble) { return try await hasContent(bytes, file, there, for: path) } catch .final(.notFound) { return false }
+            do throws(Trouble) { return try await hasContent(content, running, file, there, for: path) } catch .final(.notFound) { return false }
         }
     }
 
     /// Of files of the right length: by the checksum, and when that says no, or is of a kind that we cannot compute, by reading it.
-    private func hasContent(_ bytes: [UInt8], _ file: String, _ there: FileStatus, for path: String) async throws(Trouble) -> Bool {
-        if bytes.isEmpty { return true }
+    /// - Parameter running: the content's checksum as it usually is.
+    private func hasContent(
+        _ content: Content, _ running: FileChecksum.Running, _ file: String, _ there: FileStatus, for path: String
+    ) async throws(Trouble) -> Bool {
+        if there.length == 0 { return true }
         let operation = WebHDFS.Operation(method: "GET", name: "GETFILECHECKSUM", file: file, path: path)
         let answer = try hdfs.decoded(ChecksumAnswer.self, try await hdfs.transfer(operation).body).FileChecksum
-        if let checksum = FileChecksum(algorithm: answer.algorithm), let digest = FileChecksum.digest(inAnswer: answer.bytes) {
-            let blockSize = there.blockSize
-            let right = await onBlockingThread { () throws(Never) in checksum.digests(of: bytes, blockSize: max(blockSize, 1)) }
-            if right.contains(digest) { return true }
-        }
         do throws(StoreError) {
-            return try await contents(of: file, for: path, until: ContinuousClock.now) == bytes
+            if let checksum = FileChecksum(algorithm: answer.algorithm), let digest = FileChecksum.digest(inAnswer: answer.bytes) {
+                var right = running
+                if checksum != running.checksum || max(there.blockSize, 1) != running.blockSize {
+                    right = try await onBlockingThread { () throws(StoreError) in try content.checksum(checksum, blockSize: there.blockSize) }
+                }
+                if right.digests().contains(digest) { return true }
+            }
+            return try await isSame(content, file, for: path)
         } catch {
             switch error {
             case .unavailable(_, let detail): throw .passing(detail)
             default: throw .final(error)
             }
         }
+    }
+
+    /// Piece by piece, of a file of the right length.
+    private func isSame(_ content: Content, _ file: String, for path: String) async throws(StoreError) -> Bool {
+        let reader = Pieces(content.source.begin())
+        var offset: Int64 = 0
+        while let piece = try await onBlockingThread({ () throws(StoreError) in try reader.next() }) {
+            let range = offset..<(offset + Int64(piece.count))
+            guard try await contents(of: file, range: range, for: path, until: ContinuousClock.now) == piece else { return false }
+            offset = range.upperBound
+        }
+        return true
     }
 
     /// Whether that is why something did not get stored: a quota of the root or above it, or the DataNodes' disks.
@@ -223,4 +286,32 @@ extension WebHDFSStore {
             }
         } catch { housekeeping.failed() }
     }
+}
+
+private struct WholeObject: ObjectSource {
+    let bytes: [UInt8]
+    var mostBytes: Int { bytes.count }
+    func begin() -> any ObjectReader { Once(bytes) }
+
+    private final class Once: ObjectReader {
+        private var bytes: [UInt8]?
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+        func next() -> [UInt8]? {
+            defer { bytes = nil }
+            return bytes
+        }
+    }
+}
+
+/// One user at a time: whoever compares.
+private final class Pieces: @unchecked Sendable {
+    private let reader: any ObjectReader
+    init(_ reader: any ObjectReader) { self.reader = reader }
+    func next() throws(StoreError) -> [UInt8]? { try reader.next() }
+}
+
+/// One user at a time: the thread that sends, and then whoever waited for it.
+private final class Tally: @unchecked Sendable {
+    var running: FileChecksum.Running
+    init(_ checksum: FileChecksum, blockSize: Int) { running = FileChecksum.Running(checksum, blockSize: blockSize) }
 }

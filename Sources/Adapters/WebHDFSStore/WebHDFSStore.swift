@@ -34,7 +34,10 @@ package struct WebHDFSStore: CheckpointStore {
     package var properties: StoreProperties {
         let hosts = hdfs.nameNodes.map { WebHDFS.authority(of: $0) }.joined(separator: ",")
         // DataNodes answer when they have it, not when their disks have (`dfs.datanode.synconclose` is off unless told).
-        return StoreProperties(kind: "webhdfs", location: "webhdfs://\(hosts)\(root.isEmpty ? "/" : root)", replicates: true, flushes: false)
+        return StoreProperties(
+            kind: "webhdfs", location: "webhdfs://\(hosts)\(root.isEmpty ? "/" : root)", replicates: true, flushes: false,
+            // A client of Hadoop's looks every 0.4 s whether the last block of a file that it closes has arrived.
+            partsPerObject: 16)
     }
 
     /// Asks nobody yet, so that a manager starts while HDFS is away.
@@ -78,21 +81,37 @@ package struct WebHDFSStore: CheckpointStore {
     // MARK: The port
 
     package func write(_ bytes: [UInt8], to path: String, replication: Int) async throws(StoreError) {
+        try await put(.whole(bytes), to: path, replication: replication)
+    }
+
+    package func write(_ source: any ObjectSource, to path: String, replication: Int) async throws(StoreError) {
+        // An attempt may outlast all patience, which leaves none for the next.
+        for _ in 1..<Self.rounds {
+            let deadline = deadline()
+            do throws(StoreError) { return try await put(.made(source), to: path, replication: replication) } catch {
+                guard case .unavailable = error, ContinuousClock.now > deadline + .seconds(10) else { throw error }
+            }
+        }
+        try await put(.made(source), to: path, replication: replication)
+    }
+    private static let rounds = 3
+
+    private func put(_ content: Content, to path: String, replication: Int) async throws(StoreError) {
         try StorePath.check(path)
         let deadline = deadline()
-        if let there = try await status(path, until: deadline), try await holds(bytes, at: full(path), there, for: path, until: deadline) { return }
-        _ = try await settle(bytes, at: path, replication: replication, makesParents: true, overwrites: true, until: deadline)
+        if let there = try await status(path, until: deadline), try await holds(content, at: full(path), there, for: path, until: deadline) { return }
+        _ = try await settle(content, at: path, replication: replication, makesParents: true, overwrites: true, until: deadline)
     }
 
     package func commit(_ bytes: [UInt8], as path: String, replication: Int) async throws(StoreError) -> Bool {
         try StorePath.check(path)
         let deadline = deadline()
-        switch try await settle(bytes, at: path, replication: replication, makesParents: false, overwrites: false, until: deadline) {
+        switch try await settle(.whole(bytes), at: path, replication: replication, makesParents: false, overwrites: false, until: deadline) {
         case .done: return true
         case .noParent, .noSource: return false
         case .taken:
             guard let there = try await status(path, until: deadline) else { throw .unavailable(path: path, detail: "what was there was removed") }
-            guard try await holds(bytes, at: full(path), there, for: path, until: deadline) else { throw .alreadyExists(path: path) }
+            guard try await holds(.whole(bytes), at: full(path), there, for: path, until: deadline) else { throw .alreadyExists(path: path) }
             return true
         }
     }
@@ -103,7 +122,7 @@ package struct WebHDFSStore: CheckpointStore {
         try StorePath.check(path)
         let deadline = deadline()
         if try await status(path, until: deadline) != nil { return false }
-        return try await settle(bytes, at: path, replication: nil, makesParents: true, overwrites: false, until: deadline) == .done
+        return try await settle(.whole(bytes), at: path, replication: nil, makesParents: true, overwrites: false, until: deadline) == .done
     }
 
     package func moveDirectory(_ source: String, to destination: String) async throws(StoreError) -> Bool {
@@ -132,6 +151,11 @@ package struct WebHDFSStore: CheckpointStore {
     package func read(_ path: String) async throws(StoreError) -> [UInt8] {
         try StorePath.check(path)
         return try await contents(of: full(path), for: path, until: deadline())
+    }
+
+    package func read(_ path: String, range: Range<Int64>) async throws(StoreError) -> [UInt8] {
+        try StorePath.check(path)
+        return try await contents(of: full(path), range: range, for: path, until: deadline())
     }
 
     package func list(_ path: String) async throws(StoreError) -> [StoreEntry] {

@@ -1,9 +1,11 @@
+import Ports
 import Vocabulary
 
 /// What is written into a store. docs/format.md is the specification; this is its code.
 package enum Format {
-    /// 2: the end of a task, submissions in epochs, what a checkpoint's chain and union are, part sizes, runs of zeros. 1 is read as well.
-    package static let version = 2
+    /// 2: the end of a task, submissions in epochs, what a checkpoint's chain and union are, part sizes, runs of zeros. 3: several parts in one object.
+    /// Earlier ones are read as well.
+    package static let version = 3
     /// Raw bytes of a part, but for the last of a content. Content says which size it has; what says nothing has that of format 1.
     package static let partSize = 8 << 20
     package static let partSizeOfFormat1 = 16 << 20
@@ -69,6 +71,8 @@ package struct EndRecord: Hashable, Sendable, Codable {
 package struct PartRecord: Hashable, Sendable, Codable {
     /// nil: all zero, and not stored.
     package var path: String?
+    /// Where it begins in the object at `path`, bytes; nil: it is all of it.
+    package var offset: Int64?
     package var rawBytes: Int
     package var storedBytes: Int
     package var codec: Codec
@@ -78,6 +82,12 @@ package struct PartRecord: Hashable, Sendable, Codable {
     /// Blocks of 4096 bytes: how many zero ones are left out of what is stored (before its codec), how many follow that are kept, and so on. nil: all
     /// is kept.
     package var runs: [Int]?
+
+    /// Its bytes as the store has them.
+    func stored(in store: any CheckpointStore, _ path: String) async throws(StoreError) -> [UInt8] {
+        guard let offset else { return try await store.read(path) }
+        return try await store.read(path, range: offset..<(offset + Int64(storedBytes)))
+    }
 
     static func zeros(_ count: Int, digest: String) -> PartRecord {
         PartRecord(path: nil, rawBytes: count, storedBytes: 0, codec: .none, rawDigest: digest, storedDigest: "")

@@ -17,6 +17,8 @@ package struct Transfer: Sendable {
     /// Two parts are read and packed at a time, each with a buffer for what comes out: more would take memory and, on the machines that have the
     /// processors for it, outrun any network.
     private static let packedAtOnce = 2
+    /// Objects of several parts that are on their way at once. Each waits for its parts to be packed, and at its end for the store.
+    private static let objectsAtOnce = 4
     /// Parts of format 1 are twice as large, and a fetch waits for nothing but its bytes.
     private static let fetchedAtOnce = 4
 
@@ -68,7 +70,7 @@ package struct Transfer: Sendable {
         package var nonZeroBytes: ByteCount { state.withLock { ByteCount($0.nonZero) } }
     }
 
-    /// Puts a file into the store as `PREFIX.000000` and so on.
+    /// Puts a file into the store as `PREFIX.000000` and so on, or, where the store has it so, several parts in one object: `PREFIX.000000-000015`.
     package func upload(
         _ file: String, as prefix: String, codec: Codec, replication: Int, meter: Meter
     ) async throws(EngineError) -> ContentRecord {
@@ -76,29 +78,14 @@ package struct Transfer: Sendable {
             let source = try Source(file)
             defer { source.end() }
             let buffers = PartBuffers()
-            let gate = Gate(Self.packedAtOnce)
             let count = Int((source.size + Int64(Format.partSize) - 1) / Int64(Format.partSize))
-            @Sendable func packed(_ index: Int) async throws(EngineError) -> Packed {
-                await gate.enter()
-                defer { gate.leave() }
-                return try await onBlockingThread { () throws(EngineError) in try pack(source, index, codec, buffers, meter) }
-            }
-            @Sendable func sent(_ part: Packed, _ index: Int) async throws(EngineError) -> PartRecord {
-                guard let buffer = part.buffer else { return part.record }
-                let path = "\(prefix).\(padded(index))"
-                defer { buffers.giveBack(buffer) }
-                try await send(buffer, to: path, replication: replication, meter: meter)
-                var record = part.record
-                record.path = path
-                return record
-            }
+            @Sendable func packed(_ index: Int, _ meter: Meter) throws(EngineError) -> Packed { try pack(source, index, codec, buffers, meter) }
             let parts: [PartRecord]
             switch mode.form {
-            case .overlapped:
-                parts = try await inParallel(count) { index throws(EngineError) in try await sent(try await packed(index), index) }
+            case .overlapped: parts = try await send(count, as: prefix, replication, buffers, meter, packed)
             case .sequential where codec == .none && !mode.leavesOutZeros:
                 // There is nothing to do before: the file is sent as it is.
-                parts = try await inParallel(count) { index throws(EngineError) in try await sent(try await packed(index), index) }
+                parts = try await send(count, as: prefix, replication, buffers, meter, packed)
             case .sequential:
                 let spool = try Spool(beside: file)
                 defer { spool.discard() }
@@ -106,29 +93,75 @@ package struct Transfer: Sendable {
                 let spooled: [(PartRecord, Int64)]
                 do {
                     defer { meter.compressing(false, at: time.now()) }
-                    spooled = try await inParallel(count) { index throws(EngineError) -> (PartRecord, Int64) in
-                        let part = try await packed(index)
-                        guard let buffer = part.buffer else { return (part.record, 0) }
-                        defer { buffers.giveBack(buffer) }
-                        return (part.record, try await onBlockingThread { () throws(EngineError) in try spool.append(buffer) })
+                    spooled = try await inParallel(count, atOnce: Self.packedAtOnce) { index throws(EngineError) -> (PartRecord, Int64) in
+                        try await onBlockingThread { () throws(EngineError) in
+                            let part = try packed(index, meter)
+                            guard let buffer = part.buffer else { return (part.record, 0) }
+                            defer { buffers.giveBack(buffer) }
+                            return (part.record, try spool.append(buffer))
+                        }
                     }
                 }
-                parts = try await inParallel(count) { index throws(EngineError) in
+                parts = try await send(count, as: prefix, replication, buffers, meter) { index, _ throws(EngineError) in
                     let (record, offset) = spooled[index]
-                    guard record.storedBytes > 0 else { return record }
+                    guard record.storedBytes > 0 else { return Packed(record: record, buffer: nil) }
                     let buffer = buffers.take()
-                    try await onBlockingThread { () throws(EngineError) in try spool.read(into: buffer, at: offset, count: record.storedBytes) }
-                    return try await sent(Packed(record: record, buffer: buffer), index)
+                    try spool.read(into: buffer, at: offset, count: record.storedBytes)
+                    return Packed(record: record, buffer: buffer)
                 }
             }
             return ContentRecord(bytes: source.size, partBytes: Format.partSize, parts: parts)
         }
     }
 
-    /// A part as it is to be stored; without a buffer it is all zero.
-    private struct Packed: Sendable {
-        var record: PartRecord
-        var buffer: PartBuffer?
+    /// Sends parts as they are packed.
+    /// - Parameter packed: blocks.
+    private func send(
+        _ count: Int, as prefix: String, _ replication: Int, _ buffers: PartBuffers, _ meter: Meter,
+        _ packed: @escaping @Sendable (Int, Meter) throws(EngineError) -> Packed
+    ) async throws(EngineError) -> [PartRecord] {
+        let gate = Gate(Self.packedAtOnce)
+        // Even a content of few parts is sent in several streams.
+        let most = min(store.properties.partsPerObject, (count + Self.objectsAtOnce - 1) / Self.objectsAtOnce)
+        guard most > 1 else {
+            return try await inParallel(count) { index throws(EngineError) in
+                await gate.enter()
+                let part: Packed
+                do throws(EngineError) { part = try await onBlockingThread { () throws(EngineError) in try packed(index, meter) } } catch {
+                    gate.leave()
+                    throw error
+                }
+                gate.leave()
+                guard let buffer = part.buffer else { return part.record }
+                defer { buffers.giveBack(buffer) }
+                var record = part.record
+                let path = "\(prefix).\(padded(index))"
+                try await timed(meter) { () throws(StoreError) in try await store.write(buffer.bytes, to: path, replication: replication) }
+                meter.sent(buffer.bytes.count, copies: replication)
+                record.path = path
+                return record
+            }
+        }
+        let objects = (count + most - 1) / most
+        return try await inParallel(objects, atOnce: Self.objectsAtOnce) { number throws(EngineError) in
+            let range = number * most..<min((number + 1) * most, count)
+            let object = PartsObject(range, buffers, meter, time, packed)
+            guard try await onBlockingThread({ () throws(EngineError) in try object.holdsSomething() }) else { return object.records() }
+            let path = "\(prefix).\(padded(range.lowerBound))-\(padded(range.upperBound - 1))"
+            do throws(EngineError) {
+                try await timed(meter) { () throws(StoreError) in try await store.write(object, to: path, replication: replication) }
+            } catch { throw object.failure ?? error }
+            let records = object.records(at: path)
+            meter.sent(records.reduce(0) { $0 + $1.storedBytes }, copies: replication)
+            return records
+        }.flatMap { $0 }
+    }
+
+    private func timed(_ meter: Meter, _ body: () async throws(StoreError) -> Void) async throws(EngineError) {
+        let time = time
+        meter.uploading(true, at: time.now())
+        defer { meter.uploading(false, at: time.now()) }
+        try await storing(body)
     }
 
     private func pack(
@@ -185,14 +218,6 @@ package struct Transfer: Sendable {
         return Packed(record: record, buffer: stored)
     }
 
-    private func send(_ buffer: PartBuffer, to path: String, replication: Int, meter: Meter) async throws(EngineError) {
-        let time = time
-        meter.uploading(true, at: time.now())
-        defer { meter.uploading(false, at: time.now()) }
-        try await storing { () throws(StoreError) in try await store.write(buffer.bytes, to: path, replication: replication) }
-        meter.sent(buffer.bytes.count, copies: replication)
-    }
-
     private static let zeroDigest = Digest.sha256([UInt8](repeating: 0, count: Format.partSize))
 
     /// Fetches content into a file, every part checked against its digests.
@@ -206,7 +231,7 @@ package struct Transfer: Sendable {
         _ = try await inParallel(content.parts.count, atOnce: min(mode.parallel, Self.fetchedAtOnce)) { index throws(EngineError) in
             let part = content.parts[index]
             guard let path = part.path else { return }
-            let packed = try await storing { () throws(StoreError) in try await store.read(path) }
+            let packed = try await storing { () throws(StoreError) in try await part.stored(in: store, path) }
             meter.sent(packed.count)
             await gate.enter()
             defer { gate.leave() }

@@ -212,23 +212,32 @@ package struct StoreUpkeep: Sendable {
                 problems.append("\(error)")
             }
         }
+        var lengths: [String: Int64] = [:]
         for part in contents.flatMap(\.parts) {
             guard let path = part.path else { continue }
-            if let known = seen.parts[path] {
-                if let known { problems.append(known) }
+            lengths[path] = max(lengths[path] ?? 0, (part.offset ?? 0) + Int64(part.storedBytes))
+        }
+        for part in contents.flatMap(\.parts) {
+            guard let path = part.path else { continue }
+            // Without reading, an object is looked at once for all of its parts.
+            let key = readData ? "\(path) \(part.offset ?? 0)" : path
+            if let known = seen.parts[key] {
+                if let known, !problems.contains(known) { problems.append(known) }
                 continue
             }
-            let problem = try await problem(of: part, at: path, readData: readData, &seen)
-            seen.parts[path] = .some(problem)
+            let problem = try await problem(of: part, at: path, length: lengths[path] ?? 0, readData: readData, &seen)
+            seen.parts[key] = .some(problem)
             if let problem { problems.append(problem) }
         }
         return problems
     }
 
-    private func problem(of part: PartRecord, at path: String, readData: Bool, _ seen: inout Seen) async throws(EngineError) -> String? {
+    private func problem(
+        of part: PartRecord, at path: String, length: Int64, readData: Bool, _ seen: inout Seen
+    ) async throws(EngineError) -> String? {
         do throws(EngineError) {
             if readData {
-                let bytes = try await storing { () throws(StoreError) in try await store.read(path) }
+                let bytes = try await storing { () throws(StoreError) in try await part.stored(in: store, path) }
                 seen.read(bytes.count)
                 _ = try await onBlockingThread { () throws(EngineError) in try Transfer.unpack(bytes, part, path) }
             } else {
@@ -238,8 +247,8 @@ package struct StoreUpkeep: Sendable {
                     seen.folders[folder] = Dictionary(entries.map { ($0.name, $0.bytes) }, uniquingKeysWith: { $1 })
                 }
                 let name = String(path.dropFirst(folder.count + 1))
-                guard seen.folders[folder]?[name] == ByteCount(part.storedBytes) else {
-                    throw .damaged(what: path, detail: "it is not there with \(part.storedBytes) bytes")
+                guard seen.folders[folder]?[name] == ByteCount(length) else {
+                    throw .damaged(what: path, detail: "it is not there with \(length) bytes")
                 }
             }
             return nil

@@ -7,7 +7,9 @@ package struct HTTPRequest: Sendable {
     package var url: String
     package var headers: [String]
     package var body: [UInt8]?
-    /// Longest time for all of it, seconds.
+    /// A body that comes in pieces, of a length that nobody knows before (`Transfer-Encoding: chunked`).
+    package var pieces: PieceReader?
+    /// Longest time for all of it, seconds; 0: as long as something moves.
     package var timeoutSeconds: Int
     /// Most bytes of an answer that are taken.
     package var answerLimit: Int
@@ -20,6 +22,43 @@ package struct HTTPRequest: Sendable {
         self.body = body
         self.timeoutSeconds = timeoutSeconds
         self.answerLimit = answerLimit
+    }
+}
+
+/// Pieces of a body on their way to libcurl. One user at a time: the request that it belongs to.
+package final class PieceReader: @unchecked Sendable {
+    private let reader: any ObjectReader
+    private let look: (UnsafeRawBufferPointer) -> Void
+    private var piece: [UInt8] = []
+    private var offset = 0
+    /// Why it ended early; nil: it did not.
+    package private(set) var failure: StoreError?
+
+    /// - Parameter look: sees each piece before it goes.
+    package init(_ reader: any ObjectReader, look: @escaping (UnsafeRawBufferPointer) -> Void) {
+        self.reader = reader
+        self.look = look
+    }
+
+    /// - Returns: bytes given, 0 at the end.
+    fileprivate func give(_ space: UnsafeMutableRawPointer, _ most: Int) -> Int {
+        while offset == piece.count {
+            // Given up before the next is made: its memory may be used for that.
+            piece = []
+            offset = 0
+            do throws(StoreError) {
+                guard let next = try reader.next() else { return 0 }
+                piece = next
+                piece.withUnsafeBytes(look)
+            } catch {
+                failure = error
+                return Int(CURL_READFUNC_ABORT)
+            }
+        }
+        let count = min(most, piece.count - offset)
+        piece.withUnsafeBytes { space.copyMemory(from: $0.baseAddress! + offset, byteCount: count) }
+        offset += count
+        return count
     }
 }
 
@@ -94,7 +133,17 @@ package struct HTTPClient: Sendable {
         defer { curl_slist_free_all(list) }
         setUp(curl, request, answer, list)
         let code: CURLcode
-        if let body = request.body {
+        if let pieces = request.pieces {
+            cairn_curl_set_long(curl, CURLOPT_UPLOAD, 1)
+            cairn_curl_set_long(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512 << 10)
+            cairn_curl_set_string(curl, CURLOPT_CUSTOMREQUEST, request.method)
+            cairn_curl_set_write(curl, CURLOPT_READFUNCTION) { space, size, count, opaque in
+                guard let space, let opaque else { return 0 }
+                return Unmanaged<PieceReader>.fromOpaque(opaque).takeUnretainedValue().give(UnsafeMutableRawPointer(space), size * count)
+            }
+            cairn_curl_set_pointer(curl, CURLOPT_READDATA, Unmanaged.passUnretained(pieces).toOpaque())
+            code = withExtendedLifetime(pieces) { curl_easy_perform(curl) }
+        } else if let body = request.body {
             code = body.withUnsafeBufferPointer { bytes in
                 var empty: UInt8 = 0
                 return withUnsafeMutablePointer(to: &empty) { nothing in

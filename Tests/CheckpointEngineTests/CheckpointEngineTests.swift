@@ -183,8 +183,8 @@ struct DamageTests {
     func laterFormat() async throws {
         let bench = try Bench()
         let a = bench.node("a")
-        bench.memory.put(Array(#"{"digest":"?","document":{"format":3,"more":true}}"#.utf8), at: Format.marker)
-        await #expect(throws: EngineError.tooNew(what: Format.marker, format: 3)) {
+        bench.memory.put(Array(#"{"digest":"?","document":{"format":\#(Format.version + 1),"more":true}}"#.utf8), at: Format.marker)
+        await #expect(throws: EngineError.tooNew(what: Format.marker, format: Format.version + 1)) {
             _ = try await a.catalog().openFirst(of: TaskID("t-1"), for: a.id)
         }
         #expect(bench.memory.paths == [Format.marker])
@@ -195,8 +195,8 @@ struct DamageTests {
         let bench = try Bench()
         let a = try await twoCheckpoints(bench)
         let path = "tasks/t-1/open/000001/e000001-c000003.json"
-        bench.memory.put(Array(#"{"digest":"?","document":{"format":3}}"#.utf8), at: path)
-        await #expect(throws: EngineError.tooNew(what: path, format: 3)) { _ = try await a.catalog().committed(TaskID("t-1")) }
+        bench.memory.put(Array(#"{"digest":"?","document":{"format":\#(Format.version + 1)}}"#.utf8), at: path)
+        await #expect(throws: EngineError.tooNew(what: path, format: Format.version + 1)) { _ = try await a.catalog().committed(TaskID("t-1")) }
     }
 }
 

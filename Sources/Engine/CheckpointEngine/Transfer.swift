@@ -122,7 +122,8 @@ package struct Transfer: Sendable {
     ) async throws(EngineError) -> [PartRecord] {
         let gate = Gate(Self.packedAtOnce)
         // Even a content of few parts is sent in several streams.
-        let most = min(store.properties.partsPerObject, (count + Self.objectsAtOnce - 1) / Self.objectsAtOnce)
+        let atOnce = min(Self.objectsAtOnce, max(1, mode.parallel))
+        let most = min(store.properties.partsPerObject, (count + atOnce - 1) / atOnce)
         guard most > 1 else {
             return try await inParallel(count) { index throws(EngineError) in
                 await gate.enter()
@@ -143,7 +144,7 @@ package struct Transfer: Sendable {
             }
         }
         let objects = (count + most - 1) / most
-        return try await inParallel(objects, atOnce: Self.objectsAtOnce) { number throws(EngineError) in
+        return try await inParallel(objects, atOnce: atOnce) { number throws(EngineError) in
             let range = number * most..<min((number + 1) * most, count)
             let object = PartsObject(range, buffers, meter, time, packed)
             guard try await onBlockingThread({ () throws(EngineError) in try object.holdsSomething() }) else { return object.records() }

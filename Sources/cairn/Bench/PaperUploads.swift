@@ -17,7 +17,7 @@ extension PaperBench {
         defer { discardBench(file) }
         var paper: [PaperStore: [Double]] = [:]
         var ours: [PaperStore: [Double]] = [:]
-        for _ in 0..<sizes.rounds {
+        for _ in 0..<sizes.uploadRounds {
             for store in there {
                 let opened = try stores.open(store, root: "t2")
                 func upload(_ mode: TransferMode) async throws -> Double {
@@ -48,7 +48,8 @@ extension PaperBench {
         ].compactMap { $0 }
         return ScenarioResult(
             id: "table-2", title: "Table II: time to upload a checkpoint, by protocol",
-            setup: "A checkpoint of \(sizes.upload) MiB (the paper's: 1496 MiB) that nothing can compress, medians of \(sizes.rounds), in turns. "
+            setup:
+                "A checkpoint of \(sizes.upload) MiB (the paper's: 1496 MiB) that nothing can compress, medians of \(sizes.uploadRounds), in turns. "
                 + "*One stream*: part after part, as the paper sends a file; *ours*: several parts at once. Each part is checked as the store holds it.",
             tables: [
                 DataTable(
@@ -95,7 +96,7 @@ extension PaperBench {
             var verdicts: [CompressionVerdict] = []
             for image in images {
                 var seconds: [Technique: [Double]] = [:]
-                for _ in 0..<sizes.rounds {
+                for _ in 0..<sizes.uploadRounds {
                     seconds[.always, default: []].append(try await upload(image.path, codec, mode, kind, store, &estimates))
                     seconds[.never, default: []].append(try await upload(image.path, .none, mode, kind, store, &estimates))
                     var took = 0.0
@@ -105,7 +106,7 @@ extension PaperBench {
                     seconds[.mixed, default: []].append(deciding + took)
                     if let verdict { verdicts.append(verdict) }
                 }
-                choices.append(verdicts.suffix(sizes.rounds).filter(\.pays).count * 2 > sizes.rounds)
+                choices.append(verdicts.suffix(sizes.uploadRounds).filter(\.pays).count * 2 > sizes.uploadRounds)
                 for technique in Technique.allCases { measured[technique, default: []].append(seconds[technique] ?? []) }
             }
             forms.append((form, codec, measured, choices, verdicts))
@@ -127,7 +128,7 @@ extension PaperBench {
                 "A guest fills its user disk of \(sizes.usedDisk) MiB (the paper's: 800 MiB) with what nothing can compress. Each time the whole disk, as a "
                 + "raw image, is sent to \(kind.name): *always* compressed, *never*, and *mixed*: by equation 1, whose estimates come from the uploads before and "
                 + "from the share of the disk that is not zero. In the paper's form (all is compressed with gzip -1, then all is sent) and in ours (zstd -1, "
-                + "compressed while it is sent). Medians of \(sizes.rounds), in turns; the time to decide is counted.",
+                + "compressed while it is sent). Medians of \(sizes.uploadRounds), in turns; the time to decide is counted.",
             paperSays: [
                 "gzip without compression removes the zeros: of an image of 800 MiB with 554 MiB of data in 34 s, where copying takes 11 s.",
                 "Below 200 MiB of 800 MiB used, compressing is faster; above, copying is. Mixed is the better of both at every usage.",
@@ -144,7 +145,7 @@ extension PaperBench {
                         "Always, s", "Never, s", "Mixed, s", "Mixed compresses (1) or not (0)", "Estimated compressed, s", "Estimated as it is, s",
                     ],
                     rows: images.indices.map { index in
-                        let verdict = one.verdicts[index * sizes.rounds + sizes.rounds - 1]
+                        let verdict = one.verdicts[index * sizes.uploadRounds + sizes.uploadRounds - 1]
                         return .init(
                             "\(images[index].used)",
                             [

@@ -39,10 +39,15 @@ struct TransferTests {
 
     /// How many parts lie in one object, and into how many objects those of the content come: the hole is in none.
     static let objects = [(1, 6), (2, 4), (16, 4)]
+    /// Forms that are tried with each.
+    static let inObjects = ["overlapped", "sequential"]
 
     @Test("every form brings back every byte, with every codec", arguments: Codec.allCases, modes.map(\.0))
     func roundTrip(codec: Codec, form: String) async throws {
-        for (partsPerObject, objects) in Self.objects { try await roundTrip(codec, form, partsPerObject, objects) }
+        let tried = Self.inObjects.contains(form) ? Self.objects : Array(Self.objects.prefix(1))
+        for (partsPerObject, objects) in tried {
+            try await roundTrip(codec, form, partsPerObject, objects)
+        }
     }
 
     private func roundTrip(_ codec: Codec, _ form: String, _ partsPerObject: Int, _ objects: Int) async throws {

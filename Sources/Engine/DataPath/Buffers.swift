@@ -4,8 +4,11 @@ package enum Buffers {
     package static func resize(_ bytes: inout [UInt8], to count: Int) {
         if bytes.count > count {
             bytes.removeLast(bytes.count - count)
+        } else if bytes.capacity < count {
+            // Given up before there is a larger one.
+            bytes = []
+            bytes = [UInt8](repeating: 0, count: count)
         } else if bytes.count < count {
-            if bytes.capacity < count { bytes = [] }
             bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
         }
     }

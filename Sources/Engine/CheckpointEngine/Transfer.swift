@@ -170,7 +170,7 @@ package struct Transfer: Sendable {
     ) throws(EngineError) -> Packed {
         let offset = Int64(index) * Int64(Format.partSize)
         let count = Int(min(Int64(Format.partSize), source.size - offset))
-        if source.isHole(at: offset, count: count) {
+        if mode.leavesOutZeros, source.isHole(at: offset, count: count) {
             return Packed(
                 record: .zeros(count, digest: count == Format.partSize ? Self.zeroDigest : Digest.sha256([UInt8](repeating: 0, count: count))))
         }
@@ -179,7 +179,7 @@ package struct Transfer: Sendable {
         let rawDigest = Digest.sha256(raw.bytes)
         let nonZero = ZeroRuns.nonZeroBytes(raw.bytes)
         meter.nonZero(nonZero)
-        if nonZero == 0 {
+        if mode.leavesOutZeros, nonZero == 0 {
             buffers.giveBack(raw)
             return Packed(record: .zeros(count, digest: rawDigest))
         }

@@ -11,7 +11,7 @@ package struct TransferMode: Hashable, Sendable {
     package var form: Form
     /// Parts in flight at once. A store's answer may take as long as a part's way: an HDFS of 2.7 lets every second file wait 0.4 s to be closed.
     package var parallel: Int
-    /// Long runs of zeros are left out of what is stored, before any codec.
+    /// Long runs of zeros are left out of what is stored, before any codec, and parts that are all zero are not stored.
     package var leavesOutZeros: Bool
     /// Parts of which a sample hardly becomes smaller are stored as they are.
     package var triesBefore: Bool

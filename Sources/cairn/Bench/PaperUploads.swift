@@ -96,15 +96,21 @@ extension PaperBench {
             var verdicts: [CompressionVerdict] = []
             for image in images {
                 var seconds: [Technique: [Double]] = [:]
-                for _ in 0..<sizes.uploadRounds {
-                    seconds[.always, default: []].append(try await upload(image.path, codec, mode, kind, store, &estimates))
-                    seconds[.never, default: []].append(try await upload(image.path, .none, mode, kind, store, &estimates))
-                    var took = 0.0
-                    var verdict: CompressionVerdict?
-                    let deciding = try await timed { verdict = try estimates.verdict(image.path, form: form, codec: codec) }
-                    took = try await upload(image.path, verdict?.pays == true ? codec : .none, mode, kind, store, &estimates)
-                    seconds[.mixed, default: []].append(deciding + took)
-                    if let verdict { verdicts.append(verdict) }
+                for round in 0..<sizes.uploadRounds {
+                    // What went before leaves the store with something to do: so each goes first, second and last as often.
+                    for turn in Technique.allCases.indices {
+                        let technique = Technique.allCases[(round + turn) % Technique.allCases.count]
+                        var deciding = 0.0
+                        var chosen = technique == .always ? codec : .none
+                        if technique == .mixed {
+                            var verdict: CompressionVerdict?
+                            deciding = try await timed { verdict = try estimates.verdict(image.path, form: form, codec: codec) }
+                            if verdict?.pays == true { chosen = codec }
+                            if let verdict { verdicts.append(verdict) }
+                        }
+                        let took = try await upload(image.path, chosen, mode, kind, store, &estimates)
+                        seconds[technique, default: []].append(deciding + took)
+                    }
                 }
                 choices.append(verdicts.suffix(sizes.uploadRounds).filter(\.pays).count * 2 > sizes.uploadRounds)
                 for technique in Technique.allCases { measured[technique, default: []].append(seconds[technique] ?? []) }
@@ -255,6 +261,7 @@ struct CompressionEstimates {
             upload.observe([bytes], seconds)
             return
         }
+        if form == .sequential { upload.observe([bytes], uploadSeconds) }
         compress.observe([size, content], form == .sequential ? compressSeconds : max(compressSeconds, seconds))
         stored.observe([size, content], bytes)
     }

@@ -206,14 +206,17 @@ package struct FaultyStore: CheckpointStore {
     private let base: any CheckpointStore
     private let faults: Faults
     private let pace: Pace?
+    package let properties: StoreProperties
 
-    package init(_ base: any CheckpointStore, faults: Faults, pace: Pace? = nil) {
+    /// - Parameter partsPerObject: in place of what the store itself says.
+    package init(_ base: any CheckpointStore, faults: Faults, pace: Pace? = nil, partsPerObject: Int? = nil) {
         self.base = base
+        var properties = base.properties
+        if let partsPerObject { properties.partsPerObject = partsPerObject }
+        self.properties = properties
         self.faults = faults
         self.pace = pace
     }
-
-    package var properties: StoreProperties { base.properties }
 
     private func call<Value>(_ name: String, _ path: String, _ body: () async throws(StoreError) -> Value) async throws(StoreError) -> Value {
         let lost = StoreError.unavailable(path: path, detail: "no answer to \(name)")

@@ -18,8 +18,10 @@ final class Bench {
     let memory: MemoryStore
     let store: any CheckpointStore
     let imageBytes: Int
+    let partsPerObject: Int?
 
-    init(_ kind: Store = .memory, imageBytes: Int = 0) throws {
+    init(_ kind: Store = .memory, imageBytes: Int = 0, partsPerObject: Int? = nil) throws {
+        self.partsPerObject = partsPerObject
         folder = NSTemporaryDirectory() + "cairn-engine-\(UUID().uuidString)"
         self.imageBytes = imageBytes
         for name in ["images", "store"] { try FileManager.default.createDirectory(atPath: folder + "/" + name, withIntermediateDirectories: true) }
@@ -48,7 +50,8 @@ final class Bench {
                 configuration: .init(
                     node: id, work: work, images: bench.folder + "/images", version: "test", longestChain: longestChain, hardLimit: hardLimit,
                     failpoint: failpoint),
-                store: FaultyStore(bench.store, faults: faults), hypervisor: FaultyHypervisor(machine, faults: faults),
+                store: FaultyStore(bench.store, faults: faults, partsPerObject: bench.partsPerObject),
+                hypervisor: FaultyHypervisor(machine, faults: faults),
                 disks: FaultyDisks(SimulatedDisks(), faults: faults), time: bench.time)
         }
         func catalog(_ faults: Faults = Faults()) -> CheckpointCatalog {

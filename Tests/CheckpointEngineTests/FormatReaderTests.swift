@@ -49,7 +49,8 @@ struct FormatReaderTests {
     private let task = TaskID("t-1")
     private let bench: Bench
 
-    init() throws { bench = try Bench(.directory, imageBytes: 3 * Format.partSize + 4_097) }
+    /// Memory is cut into objects of two parts, layers have one of their own.
+    init() throws { bench = try Bench(.directory, imageBytes: 7 * Format.partSize + 4_097, partsPerObject: 4) }
 
     private var store: String { bench.folder + "/store" }
 
@@ -123,7 +124,9 @@ struct FormatReaderTests {
         #expect(b.machine.mispairings == 0)
 
         let codecs = try await a.catalog().manifest(second, of: task).memory.parts.map { $0.path == nil ? nil : $0.codec }
-        #expect(codecs == [.gzip, nil, Codec.none, .gzip])
+        #expect(codecs == [.gzip, nil, Codec.none, nil, nil, nil, nil, .gzip])
+        let objects = try FileManager.default.contentsOfDirectory(atPath: "\(store)/tasks/\(task)/objects/\(second)").sorted()
+        #expect(objects == ["layer-000001.000000", "memory.000000-000001", "memory.000002-000003", "memory.000006-000007"])
         for (id, layers, progress) in [(first, 1, 0.2), (second, 2, 0.3), (third, 3, 0.4)] {
             let said = try await read(id, expecting: id)
             #expect(said.layers == layers && said.progress == progress)
@@ -136,13 +139,14 @@ struct FormatReaderTests {
         #expect(newest.epoch == 2 && newest.node == "b" && newest.passedOver == [])
 
         // Bit rot in a part of the newest one.
-        let part = "\(store)/tasks/\(task)/objects/\(third)/memory.000000"
+        let part = "\(store)/tasks/\(task)/objects/\(third)/memory.000000-000001"
         var bytes = try Data(contentsOf: URL(fileURLWithPath: part))
         bytes[100] ^= 1
         try bytes.write(to: URL(fileURLWithPath: part))
         let before = try await read(expecting: second)
         #expect(
-            before.passedOver.count == 1 && before.passedOver[0].hasPrefix("\(third): tasks/t-1/objects/e000002-c000001/memory.000000 has another"))
+            before.passedOver.count == 1
+                && before.passedOver[0].hasPrefix("\(third): tasks/t-1/objects/e000002-c000001/memory.000000-000001 has another"))
         // And in a manifest: the engine and the reader come to the same one.
         let manifest = "\(sealed)/\(second).json"
         let text = try String(contentsOfFile: manifest, encoding: .utf8)

@@ -247,6 +247,9 @@ struct LyingStoreTests {
     func kindAddresses() throws {
         let store = try WebHDFSStore(nameNodes: ["nn1:9870", "https://nn2:9871/"], root: "/c//d/", identity: .user("u"), random: Seeded(1))
         #expect(store.hdfs.nameNodes == ["http://nn1:9870", "https://nn2:9871"])
-        #expect(store.properties == StoreProperties(kind: "webhdfs", location: "webhdfs://nn1:9870,nn2:9871/c/d", replicates: true, flushes: false))
+        #expect(
+            store.properties
+                == StoreProperties(
+                    kind: "webhdfs", location: "webhdfs://nn1:9870,nn2:9871/c/d", replicates: true, flushes: false, partsPerObject: 16))
     }
 }

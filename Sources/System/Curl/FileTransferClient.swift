@@ -308,7 +308,8 @@ package struct FileTransferClient: Sendable {
         case 452, 552: return .full(detail)
         // vsftpd says no more than this of a disk or a quota that is full.
         case 451 where line.contains("writing to local file"): return .full(detail)
-        case 421, 425, 426, 450, 451: return .broken(detail, answer: answer)
+        // 522: vsftpd saw no session that it knows on a data connection; a fresh conversation begins with one.
+        case 421, 425, 426, 450, 451, 522: return .broken(detail, answer: answer)
         case 430, 530, 532, 534: return .denied(detail)
         case 550 where code == CURLE_REMOTE_FILE_NOT_FOUND: return .missing(detail)
         case 500...599: return .refused(detail)

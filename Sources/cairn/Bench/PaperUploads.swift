@@ -77,7 +77,8 @@ extension PaperBench {
     /// A user disk filled more and more by a guest; each time uploaded compressed, as it is, and by equation 1.
     func figure5() async throws -> ScenarioResult {
         var missing = ScenarioMissing()
-        guard let kind = stores.available([.hdfs(3)], &missing).first ?? stores.available([.directory], &missing).first else {
+        // HDFS lets every other file wait 0.4 s to be closed, as long as a whole upload takes here: no 5 % could be told from that.
+        guard let kind = stores.available([.sftp], &missing).first ?? stores.available([.directory], &missing).first else {
             throw Failure.cannotTry("there is no store")
         }
         let store = try stores.open(kind, root: "f5")
@@ -132,8 +133,8 @@ extension PaperBench {
             id: "figure-5", title: "Figure 5: compress always, never, or by equation 1",
             setup:
                 "A guest fills its user disk of \(sizes.usedDisk) MiB (the paper's: 800 MiB) with what nothing can compress. Each time the whole disk, as a "
-                + "raw image, is sent to \(kind.name): *always* compressed, *never*, and *mixed*: by equation 1, whose estimates come from the uploads before and "
-                + "from the share of the disk that is not zero. In the paper's form (all is compressed with gzip -1, then all is sent) and in ours (zstd -1, "
+                + "raw image, is sent to \(kind.name) (HDFS, where closing a file takes nothing or 0.4 s by chance, would hide the difference): "
+                + "*always* compressed, *never*, and *mixed*: by equation 1, whose estimates come from the uploads before and from the share of the disk that is not zero. In the paper's form (all is compressed with gzip -1, then all is sent) and in ours (zstd -1, "
                 + "compressed while it is sent). Medians of \(sizes.uploadRounds), in turns; the time to decide is counted.",
             paperSays: [
                 "gzip without compression removes the zeros: of an image of 800 MiB with 554 MiB of data in 34 s, where copying takes 11 s.",

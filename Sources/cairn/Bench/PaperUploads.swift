@@ -134,7 +134,8 @@ extension PaperBench {
             setup:
                 "A guest fills its user disk of \(sizes.usedDisk) MiB (the paper's: 800 MiB) with what nothing can compress. Each time the whole disk, as a "
                 + "raw image, is sent to \(kind.name) (HDFS, where closing a file takes nothing or 0.4 s by chance, would hide the difference): "
-                + "*always* compressed, *never*, and *mixed*: by equation 1, whose estimates come from the uploads before and from the share of the disk that is not zero. In the paper's form (all is compressed with gzip -1, then all is sent) and in ours (zstd -1, "
+                + "*always* compressed, *never*, and *mixed*: by equation 1, whose estimates come from the uploads before and from the share of the disk that is "
+                + "not zero. In the paper's form (all is compressed with gzip -1, then all is sent) and in ours (zstd -1, "
                 + "compressed while it is sent). Medians of \(sizes.uploadRounds), in turns; the time to decide is counted.",
             paperSays: [
                 "gzip without compression removes the zeros: of an image of 800 MiB with 554 MiB of data in 34 s, where copying takes 11 s.",

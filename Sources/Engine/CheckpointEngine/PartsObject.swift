@@ -15,6 +15,8 @@ final class PartsObject: ObjectSource {
     private let buffers: PartBuffers
     private let meter: Transfer.Meter
     private let time: any TimeSource
+    /// Lets so many be packed at once, of all objects that are on their way: two buffers a part are needed for that, and one afterwards.
+    private let packing: DispatchSemaphore
     private let packed: @Sendable (Int, Transfer.Meter) throws(EngineError) -> Packed
     private let state = Mutex(State())
     private struct State {
@@ -25,13 +27,14 @@ final class PartsObject: ObjectSource {
     }
 
     init(
-        _ range: Range<Int>, _ buffers: PartBuffers, _ meter: Transfer.Meter, _ time: any TimeSource,
+        _ range: Range<Int>, _ buffers: PartBuffers, _ meter: Transfer.Meter, _ time: any TimeSource, packing: DispatchSemaphore,
         _ packed: @escaping @Sendable (Int, Transfer.Meter) throws(EngineError) -> Packed
     ) {
         self.range = range
         self.buffers = buffers
         self.meter = meter
         self.time = time
+        self.packing = packing
         self.packed = packed
     }
 
@@ -72,6 +75,8 @@ final class PartsObject: ObjectSource {
 
     /// What a part costs is counted once, however often it is packed.
     private func pack(_ index: Int) throws(EngineError) -> Packed {
+        packing.wait()
+        defer { packing.signal() }
         let isFirst = state.withLock { $0.records[index] == nil }
         let part = try packed(index, isFirst ? meter : Transfer.Meter())
         state.withLock { $0.records[index] = part.record }

@@ -144,9 +144,10 @@ package struct Transfer: Sendable {
             }
         }
         let objects = (count + most - 1) / most
+        let packing = DispatchSemaphore(value: Self.packedAtOnce)
         return try await inParallel(objects, atOnce: atOnce) { number throws(EngineError) in
             let range = number * most..<min((number + 1) * most, count)
-            let object = PartsObject(range, buffers, meter, time, packed)
+            let object = PartsObject(range, buffers, meter, time, packing: packing, packed)
             guard try await onBlockingThread({ () throws(EngineError) in try object.holdsSomething() }) else { return object.records() }
             let path = "\(prefix).\(padded(range.lowerBound))-\(padded(range.upperBound - 1))"
             do throws(EngineError) {

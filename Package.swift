@@ -111,6 +111,10 @@ let house: [Room] = [
         tests: ["AuditReport", "SQLiteLedger", "Simulator"]),
 
     Room(name: "Overview", path: "Sources/Surfaces/Overview", rooms: ["Vocabulary", "Ports", "Knowledge", "AuditReport"], kind: .outside, tests: []),
+    Room(
+        name: "Dashboard", path: "Sources/Surfaces/Dashboard",
+        rooms: ["Vocabulary", "Ports", "Knowledge", "Overview", "AuditReport", "ManagerAPI", "Access"], libraries: [.Hummingbird, .HTTPTypes],
+        kind: .outside, tests: ["Simulator"]),
     Room(name: "Evaluation", path: "Sources/Surfaces/Evaluation", tests: []),
 
     // The only place that names adapters.
@@ -120,7 +124,7 @@ let house: [Room] = [
             "Vocabulary", "Ports", "Declarations", "Knowledge", "Monitoring", "PlanningModel", "Analysis", "Planning", "Execution", "Autonomics",
             "DataPath", "CheckpointEngine", "LibvirtHypervisor", "DiskImages", "GuestImages", "DirectoryStore",
             "WebHDFSStore", "FileServerStore", "Curl", "SQLiteLedger", "NodeLink", "Fencing", "Simulation", "AuditReport", "ManagerAPI",
-            "ManagerMetrics", "Overview", "Evaluation", "Access", "CChildren", "CResources",
+            "ManagerMetrics", "Overview", "Dashboard", "Evaluation", "Access", "CChildren", "CResources",
         ],
         libraries: [.ArgumentParser, .Logging], kind: .program, tests: []),
 

@@ -17,7 +17,7 @@ struct Cairn: AsyncParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            RunCommand.self, AgentCommand.self, TaskCommand.self, CheckpointCommand.self, StoreCommand.self, DecisionsCommand.self,
+            RunCommand.self, AgentCommand.self, TaskCommand.self, NodeCommand.self, CheckpointCommand.self, StoreCommand.self, DecisionsCommand.self,
             ExplainCommand.self, TokenCommand.self, PKICommand.self,
             AuditCommand.self,
             TopCommand.self, DoctorCommand.self, SLACommand.self, PolicyCommand.self, SimulateCommand.self, FleetCommand.self, SchemaCommand.self,

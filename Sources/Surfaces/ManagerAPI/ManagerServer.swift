@@ -42,7 +42,7 @@ package struct ManagerServer: Sendable {
         _ commands: any ManagerCommands, outlooks: any OutlookSource, ledger: any Ledger, time: any TimeSource
     ) -> [Route] {
         ManagerRoutes.all(commands) + NodeRoutes.all(commands) + FleetRoutes.all(outlooks)
-            + TaskRoutes.all(commands, outlooks, ledger, time) + DecisionRoutes.all(ledger)
+            + TaskRoutes.all(commands, outlooks, ledger, time) + OperatorRoutes.all(commands) + DecisionRoutes.all(ledger)
     }
 
     /// Serves until cancelled.

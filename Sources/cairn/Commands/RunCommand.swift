@@ -1,6 +1,7 @@
 import Access
 import ArgumentParser
 import Autonomics
+import Dashboard
 import Declarations
 import Fencing
 import Foundation
@@ -57,10 +58,10 @@ struct RunCommand: AsyncParsableCommand {
             ledgerBytes: { directory.ledgerBytes })
         var logger = Logger(label: "http")
         logger.logLevel = .warning
+        let pages = Dashboard(commands: manager, source: manager, ledger: ledger, time: SystemTime()).routes
+        let numbers = Route.text("/metrics", as: Exposition.contentType, for: .readers) { try await metrics.text() }
         let server = ManagerServer(
-            commands: manager, outlooks: manager, ledger: ledger,
-            added: [.text("/metrics", as: Exposition.contentType, for: .readers) { try await metrics.text() }], listening: listening,
-            tokens: tokens, time: SystemTime())
+            commands: manager, outlooks: manager, ledger: ledger, added: pages + [numbers], listening: listening, tokens: tokens, time: SystemTime())
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [logger] in
                 try await server.run(logger: logger) { port in

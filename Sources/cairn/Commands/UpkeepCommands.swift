@@ -83,8 +83,10 @@ extension CheckpointCommand {
             abstract: "Check that checkpoints are in the store as they were committed.",
             discussion: """
                 Without a task, all of them. Each part must be there with its length; with --read-data every part is read and its digests are \
-                checked. Exit status 1 when something is wrong with any of them.
+                checked, and the manager is told, so that the dashboard says when each was last verified. Exit status 1 when something \
+                is wrong with any of them.
                 """)
+        @OptionGroup var manager: ManagerOptions
         @Option(help: "The fleet's file: its store is checked.") var fleet: String
         @Argument var task: String?
         @Argument var checkpoint: String?
@@ -129,6 +131,7 @@ extension CheckpointCommand {
                         let problems = try await upkeep.problems(of: manifest, readData: readData, &seen)
                         progress?.clear()
                         add(Verdict(task: id, checkpoint: manifest.record.id, isWhole: problems.isEmpty, problems: problems), &verdicts)
+                        if readData { await tell(id, manifest.record.id, problems) }
                     }
                 }
             } catch {
@@ -145,6 +148,18 @@ extension CheckpointCommand {
                 print("\(verdicts.count - bad) of \(verdicts.count) whole\(read)")
             }
             if bad > 0 { throw ExitCode(1) }
+        }
+
+        /// Where no manager runs, or it does not know the task, there is nobody to be told.
+        private func tell(_ task: TaskID, _ checkpoint: CheckpointID, _ problems: [String]) async {
+            struct Found: Encodable { var problems: [String] }
+            struct Accepted: Decodable { var checkpoint: CheckpointID }
+            guard manager.named != nil || manager.state.directory.hasManager else { return }
+            let path = "/v1/tasks/\(escaped(task.rawValue))/checkpoints/\(escaped(checkpoint.rawValue))/verified"
+            do {
+                let body = String(decoding: try JSONEncoder().encode(Found(problems: problems)), as: UTF8.self)
+                _ = try await manager.ask(path, body: body, for: Accepted.self)
+            } catch { FileHandle.standardError.write(Data("the manager is not told of \(checkpoint): \(error)\n".utf8)) }
         }
 
         /// Told as it comes, since reading takes its time.

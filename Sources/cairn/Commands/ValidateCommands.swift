@@ -14,7 +14,8 @@ struct SLACommand: AsyncParsableCommand {
 }
 
 struct PolicyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "policy", abstract: "Policies.", subcommands: [Validate.self, Test.self])
+    static let configuration = CommandConfiguration(
+        commandName: "policy", abstract: "Policies.", subcommands: [Validate.self, Test.self, PolicyModeCommand.self])
 
     struct Validate: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Check CheckpointPolicy files: every problem at once.")

@@ -134,6 +134,8 @@ struct ManagerAPITests {
             #expect(server.manager.calls.isEmpty)
             #expect(try await cancel("Sec-Fetch-Site: same-origin") == 200)
             #expect(try await cancel("Origin: " + server.url) == 200)
+            // A form on a page of ours, whose address is not to be told to anybody.
+            #expect(try await cancel("Sec-Fetch-Site: same-origin", "Origin: null") == 200)
             // A token in the header is no browser's doing.
             #expect(try await server.ask("POST", "/v1/tasks/t-1/cancel", token: "operator").status == 200)
         }

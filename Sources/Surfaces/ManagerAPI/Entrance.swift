@@ -173,7 +173,8 @@ struct Entrance: Sendable {
                 throw Refusal(.forbidden, ["a page of another site asked for this"])
             }
         }
-        if let origin {
+        // A page that sends no referrer has the origin null (Fetch, "append a request Origin header"); that it is ours the browser itself has said then.
+        if let origin, site != "same-origin" || origin != "null" {
             // Without TLS of its own, a proxy before it may have it.
             let own = ["https://" + host] + (isEncrypted ? [] : ["http://" + host])
             guard own.contains(origin) else { throw Refusal(.forbidden, ["a page of another site asked for this"]) }

@@ -47,7 +47,7 @@ let house: [Room] = [
     Room(name: "Declarations", path: "Sources/Declarations", rooms: ["Vocabulary"], libraries: [.Yams], tests: []),
 
     // The loop: monitor, analyse, plan, execute, over knowledge.
-    Room(name: "Knowledge", path: "Sources/Loop/Knowledge", rooms: ["Vocabulary"], tests: []),
+    Room(name: "Knowledge", path: "Sources/Loop/Knowledge", rooms: ["Vocabulary", "PlanningModel"], tests: []),
     Room(name: "Monitoring", path: "Sources/Loop/Monitoring", rooms: ["Vocabulary", "Ports"], tests: []),
     Room(name: "PlanningModel", path: "Sources/Loop/PlanningModel", tests: []),
     Room(name: "Analysis", path: "Sources/Loop/Analysis", rooms: ["Vocabulary", "Knowledge", "PlanningModel"], tests: []),

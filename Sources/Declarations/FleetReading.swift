@@ -103,7 +103,10 @@ struct FleetReading {
                         "nodes that fail faster than they report cannot be watched")
                 }
             }
-            if let given = reliability["weight"]?.number(zero: false, atMost: Self.mostWeight) { defaults.priorWeight = given }
+            if let given = reliability["weight"]?.number(zero: false, atMost: Self.mostWeight) {
+                defaults.priorWeight = given
+                if reliability["mtbf"] == nil { reliability["weight"]?.trouble("is the weight of no opinion", "give mtbf as well") }
+            }
         }
         return defaults
     }

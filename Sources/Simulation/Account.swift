@@ -60,6 +60,8 @@ package struct RunResult: Hashable, Sendable {
     package var events: Int
     package var plannings: Int
 
+    package var counts: (events: Int, plannings: Int) { (events, plannings) }
+
     init(accounts: [Account], prices: [Prices], events: Int, plannings: Int) {
         self.accounts = accounts
         self.events = events

@@ -59,6 +59,8 @@ package struct SimulationReport: Hashable, Sendable, Codable {
     package struct Policy: Hashable, Sendable, Codable {
         package var name: String
         package var digest: String
+        /// The mean time between failures that it was told; absent: it had to learn.
+        package var toldMTBFSeconds: Double?
         /// Means over tasks and runs, by the name of the metric.
         package var metrics: [String: Interval95]
         package subscript(_ metric: Metric) -> Interval95 { metrics[metric.rawValue] ?? Interval95([]) }
@@ -115,7 +117,9 @@ package struct SimulationReport: Hashable, Sendable, Codable {
             return intervals
         }
         policies = zip(candidates, results).map { candidate, runs in
-            Policy(name: candidate.policy.name, digest: candidate.version.digest, metrics: intervals { runs[$1].metrics[$0] ?? 0 })
+            Policy(
+                name: candidate.policy.name, digest: candidate.version.digest, toldMTBFSeconds: candidate.toldMTBFSeconds,
+                metrics: intervals { runs[$1].metrics[$0] ?? 0 })
         }
         differences = zip(candidates, results).dropFirst().map { candidate, runs in
             Difference(

@@ -37,6 +37,15 @@ package enum FailureLaw: Hashable, Sendable {
         }
     }
 
+    /// The scale of the Weibull distribution that it is, for a mean; nil: it is another.
+    func weibull(mean: Double) -> (shape: Double, scale: Double)? {
+        switch self {
+        case .weibull(let shape): (shape, mean / tgamma(1 + 1 / shape))
+        case .exponential: (1, mean)
+        case .logNormal, .fixed: nil
+        }
+    }
+
     /// One length with this mean, by inversion of the distribution function (log-normal: of a normal number).
     package func draw(mean: Double, from stream: inout RandomStream) -> Double {
         switch self {
@@ -72,6 +81,8 @@ package struct OutageStream: Sendable {
         case trace([Outage], period: Double, offset: Double, index: Int, turn: Int)
     }
     private var source: Source
+    /// When the last outage that was over before the run began had ended, seconds; negative.
+    package private(set) var lastUp: Double?
 
     package init(_ failures: FailureSource, node: Int, seed: UInt64, run: Int) {
         switch failures {
@@ -90,6 +101,7 @@ package struct OutageStream: Sendable {
     package mutating func next() -> Outage? {
         while let outage = drawn() {
             if outage.up > 0 { return outage }
+            lastUp = outage.up
         }
         return nil
     }

@@ -94,7 +94,7 @@ extension SimulationReport {
 }
 
 /// An SVG in the making.
-private struct Drawing {
+struct Drawing {
     private var lines: [String] = []
 
     init(width: Double, height: Double) {

@@ -25,6 +25,27 @@ extension SimulationReport {
             }
     }
 
+    /// As a table of Markdown, policies below each other: what is judged by, and differences from the first in brackets.
+    package var markdown: String {
+        let columns: [(name: String, metric: Metric)] = [
+            ("J", .totalCost), ("finished after", .finishSeconds), ("late", .deadlineMissShare), ("sent", .sentBytes), ("checkpoints", .checkpoints),
+            ("lost", .lostWorkSeconds), ("stopped", .stoppedSeconds),
+        ]
+        var text =
+            "| policy | " + columns.map(\.name).joined(separator: " | ") + " |\n|" + String(repeating: " --- |", count: columns.count + 1) + "\n"
+        for policy in policies {
+            let difference = differences.first { $0.policy == policy.name }
+            let cells = columns.map { column -> String in
+                let own = Self.cell(policy[column.metric], column.metric, signed: false)
+                guard column.metric == .totalCost, let difference else { return own }
+                let isOpen = runs > 1 && !difference[column.metric].isCertain
+                return own + " (" + Self.cell(difference[column.metric], column.metric, signed: true) + (isOpen ? " ~" : "") + ")"
+            }
+            text += "| " + ([policy.name] + cells).joined(separator: " | ") + " |\n"
+        }
+        return text
+    }
+
     private static func cell(_ interval: Interval95, _ metric: Metric, signed: Bool) -> String {
         let text = value(interval.mean, metric)
         let sign = signed && interval.mean > 0 ? "+" : ""

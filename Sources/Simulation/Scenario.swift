@@ -92,10 +92,27 @@ package struct Scenario: Sendable {
     }
 }
 
+extension Scenario {
+    /// The mean time that nodes are up between two failures: by the law, or as it was in the trace.
+    package var meanMTBFSeconds: Double {
+        switch failures {
+        case .law(_, let mtbf, _, _): return mtbf
+        case .trace(let trace, let nodes):
+            let outages = nodes.flatMap { trace.outages(of: $0) }
+            let down = outages.reduce(0) { $0 + $1.up - $1.down }
+            return (trace.periodSeconds * Double(nodes.count) - down) / Double(max(1, outages.count))
+        }
+    }
+}
+
 /// A policy on trial.
 package struct Candidacy: Hashable, Sendable {
     package var policy: CheckpointPolicy
     package var version: DocumentVersion
+    /// It need not learn: the law of failures, nodes' ages and what the guest's checkpoints cost are told to it.
+    package var isOracle = false
+    /// What nodes' mean time between failures is told to be, instead of being learnt, seconds; nil: it is learnt.
+    package var toldMTBFSeconds: Double?
     package init(policy: CheckpointPolicy, version: DocumentVersion) { self.policy = policy; self.version = version }
 }
 
@@ -134,6 +151,32 @@ struct Guest {
         var compressSeconds: Double
     }
 
+    /// What it costs on average, as a planner would want to know it.
+    func trueCosts(_ links: Links, detectionSeconds: Double, work: Double) -> [CheckpointCosts] {
+        func known(_ value: Double) -> Estimate { Estimate(mean: value, standardError: 0, observations: 1_000_000) }
+        let disk = min(deltaBytes, writtenBytesPerSecond * max(0, work))
+        let memory = min(memoryBytes, contentBytes)
+        let content = memory + disk
+        return Codec.allCases.map { codec in
+            let (ratio, speed) = compression(codec)
+            let sent = content * (codec == .none ? 1 : min(1, ratio * ratioFactor))
+            let (compressing, uploading) = (content / speed, sent / links.nodeBytesPerSecond)
+            let behind = max(compressing, uploading) + costs.commitSeconds
+            return CheckpointCosts(
+                codec: codec, stopSeconds: known(stopSeconds), interferenceSeconds: known(costs.interferenceShare * behind),
+                latencySeconds: known(stopSeconds + behind), recoverySeconds: known(detectionSeconds + uploading + costs.restoreSeconds),
+                sentBytes: known(sent), memoryShare: memory / max(1, content), compressSeconds: known(compressing), uploadSeconds: known(uploading))
+        }
+    }
+
+    private func compression(_ codec: Codec) -> (ratio: Double, bytesPerSecond: Double) {
+        switch codec {
+        case .none: (1.0, Double.infinity)
+        case .gzip: (costs.gzipRatio, costs.gzipBytesPerSecond)
+        case .zstd: (costs.zstdRatio, costs.zstdBytesPerSecond)
+        }
+    }
+
     /// Its checkpoint number `number` (of all of its lives), after `work` seconds of work since the one before.
     func image(_ codec: Codec, number: Int, work: Double, seed: UInt64, run: Int, index: Int) -> Image {
         var factors = (stop: 1.0, content: 1.0, ratio: 1.0)
@@ -147,12 +190,7 @@ struct Guest {
         let disk = min(deltaBytes, writtenBytesPerSecond * max(0, work))
         let memory = min(memoryBytes, contentBytes * factors.content)
         let content = memory + disk
-        let (ratio, speed) =
-            switch codec {
-            case .none: (1.0, Double.infinity)
-            case .gzip: (costs.gzipRatio, costs.gzipBytesPerSecond)
-            case .zstd: (costs.zstdRatio, costs.zstdBytesPerSecond)
-            }
+        let (ratio, speed) = compression(codec)
         let left = codec == .none ? 1 : min(1, ratio * ratioFactor * factors.ratio)
         return Image(
             stopSeconds: stopSeconds * factors.stop, memoryBytes: memory, diskBytes: disk, nonZeroBytes: content,

@@ -103,15 +103,10 @@ struct TaskRun {
     /// For the next planning.
     mutating func tell(_ event: Event, at time: Timestamp) { untold.append(EventRecord(at: time, source: .manager, event: event)) }
 
-    /// Folds what was told. Of all that costs are learnt from the newest are kept, as old ones have no weight left.
+    /// Folds what was told.
     mutating func fold() {
         guard !untold.isEmpty else { return }
-        // Taken out, so that it is changed in place.
-        var folded = knowledge
-        knowledge = Knowledge()
-        folded = folded.folding(untold)
-        folded.forget(allButNewest: 20)
-        knowledge = folded
+        knowledge.fold(untold)
         untold.removeAll(keepingCapacity: true)
     }
 

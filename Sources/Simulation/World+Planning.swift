@@ -19,9 +19,13 @@ extension World {
             live.observations[id] = TaskObservation(task: id, epoch: tasks[index].epoch, state: .running, sample: nil, checkpointing: nil)
         }
         let schedules = tasks[index].schedule.map { [id: $0] } ?? [:]
-        let findings = Analysis.assess(knowledge, live: live, fleet: scenario.fleet, schedules: schedules)
+        // One that runs needs nothing of other nodes than its own.
+        let asked = isRunning ? tasks[index].node.map { [fleet.nodes[$0]] } : nil
+        let findings = Analysis.assess(
+            knowledge, live: live, fleet: fleet, nodes: asked, schedules: schedules, reliability: &reliability,
+            certainty: certainty(about: index))
         let plan = Planning.plan(
-            knowledge, findings: findings, fleet: scenario.fleet, schedules: schedules, nextDecision: nextDecision,
+            knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: nextDecision,
             elsewhere: isRunning ? [:] : loads)
         nextDecision += Int64(plan.decisions.count)
         if let schedule = plan.schedules[id] {
@@ -36,6 +40,18 @@ extension World {
             tasks[index].phase = .waiting
             waiting.append(index)
         }
+    }
+
+    /// What an oracle need not learn; nil for everybody else.
+    private func certainty(about index: Int) -> Certainty? {
+        guard candidacy.isOracle, case .law(let law, let mtbf, _, _) = scenario.failures, let lives = law.weibull(mean: mtbf) else { return nil }
+        return Certainty(
+            shape: lives.shape, scaleSeconds: lives.scale,
+            ages: Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, Seconds($0.isUp ? now - $0.upSince : 0)) }),
+            costs: [
+                tasks[index].id: tasks[index].guest.trueCosts(
+                    scenario.links, detectionSeconds: detectionSeconds, work: tasks[index].interval ?? 0)
+            ])
     }
 
     private mutating func carryOut(_ decision: Decision, _ findings: Findings, _ index: Int) {

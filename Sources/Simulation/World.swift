@@ -11,6 +11,8 @@ import Vocabulary
 struct World {
     let scenario: Scenario
     let candidacy: Candidacy
+    /// As the policy on trial is told it.
+    let fleet: Fleet
     let run: Int
     let horizon: Double
     /// Silence from which a node is declared lost, by Analysis' own judgement.
@@ -26,6 +28,8 @@ struct World {
     /// Of nodes and the policy; each task has its own.
     var known: Knowledge
     var heartbeats: [NodeID: LiveView.Heartbeats] = [:]
+    /// What Analysis has made of the nodes' histories.
+    var reliability = Reliability()
     /// Tasks that are on each node, or on their way to it.
     var loads: [NodeID: Int] = [:]
     var nextDecision: Int64 = 1
@@ -50,6 +54,8 @@ struct World {
         var isUp = false
         /// The manager thinks that it is lost.
         var isDeclaredLost = false
+        /// When it came up last, seconds from the beginning of the run.
+        var upSince = 0.0
         /// How often it came up.
         var life: UInt32 = 0
         var outages: OutageStream
@@ -61,6 +67,12 @@ struct World {
     init(_ scenario: Scenario, _ candidacy: Candidacy, run: Int, detectionSeconds: Double) {
         self.scenario = scenario
         self.candidacy = candidacy
+        var fleet = scenario.fleet
+        if let told = candidacy.toldMTBFSeconds {
+            fleet.defaults.priorMTBFSeconds = Seconds(told)
+            fleet.defaults.priorWeight = 1e6
+        }
+        self.fleet = fleet
         self.run = run
         self.detectionSeconds = detectionSeconds
         horizon = scenario.horizon.rawValue
@@ -74,6 +86,7 @@ struct World {
         for index in nodes.indices {
             let first = nodes[index].outages.next()
             nodes[index].nextOutage = first
+            nodes[index].upSince = nodes[index].outages.lastUp ?? 0
             queue.push(.nodeUp, index, at: first.map { $0.down <= 0 ? $0.up : 0 } ?? 0)
         }
         for (index, task) in scenario.tasks.enumerated() {
@@ -128,13 +141,14 @@ struct World {
     }
 
     mutating func note(_ event: Event) {
-        known = known.folding([EventRecord(sequence: known.sequence + 1, at: timestamp, source: .manager, event: event)])
+        known.fold([EventRecord(sequence: known.sequence + 1, at: timestamp, source: .manager, event: event)])
     }
 
     // MARK: Nodes
 
     private mutating func nodeCame(_ index: Int) {
         log?.append(Happening(at: now, .nodeUp(nodes[index].id)))
+        if now > 0 { nodes[index].upSince = now }
         nodes[index].isUp = true
         nodes[index].isDeclaredLost = false
         nodes[index].life += 1
@@ -180,9 +194,8 @@ struct World {
         plannings += 1
         let live = LiveView(now: timestamp, managerSince: Self.origin, heartbeats: heartbeats)
         // About this node alone: what is decided is about nothing else, and costs nothing for each other node.
-        var fleet = scenario.fleet
-        fleet.nodes = fleet.nodes.filter { $0.id == nodes[index].id }
-        let findings = Analysis.assess(known, live: live, fleet: fleet, schedules: [:])
+        let findings = Analysis.assess(
+            known, live: live, fleet: fleet, nodes: [fleet.nodes[index]], schedules: [:], reliability: &reliability)
         let plan = Planning.plan(known, findings: findings, fleet: fleet, schedules: [:], nextDecision: nextDecision)
         nextDecision += Int64(plan.decisions.count)
         for decision in plan.decisions { declareLost(decision, findings) }

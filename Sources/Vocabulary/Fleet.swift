@@ -48,12 +48,12 @@ package struct Fleet: Hashable, Sendable, Codable {
         package var suspectPhi: Double
         package var lostPhi: Double
         /// What is believed of a node's reliability before anything is seen: its mean time between failures, and how many
-        /// failures that belief is worth.
-        package var priorMTBFSeconds: Seconds
+        /// failures that belief is worth. nil: nothing is.
+        package var priorMTBFSeconds: Seconds?
         package var priorWeight: Double
         package init(
             heartbeatSeconds: Seconds = Seconds(1), suspectPhi: Double = 3, lostPhi: Double = 8,
-            priorMTBFSeconds: Seconds = .hours(24 * 30), priorWeight: Double = 1
+            priorMTBFSeconds: Seconds? = nil, priorWeight: Double = 1
         ) {
             self.heartbeatSeconds = heartbeatSeconds
             self.suspectPhi = suspectPhi

@@ -77,7 +77,8 @@ struct FailureRateTests {
     func regimes() {
         let kind = FailureRate(expectedMTBFSeconds: 30 * 86_400, pseudoFailures: 1)
         func mtbf(_ failures: Int, _ exposure: Double) -> Double {
-            FailureRegimes.rate(kind: kind, recentFailures: failures, recentExposure: Seconds(exposure)).mtbfSeconds.rawValue
+            FailureRegimes.rate(kind: kind, kindInterval: kind.credibleInterval(0.9), recentFailures: failures, recentExposure: Seconds(exposure))
+                .mtbfSeconds.rawValue
         }
         // Nothing seen: 0.005 of a failing node's 1/600 on top of 1/2,592,000: 1/114,600.
         #expect(abs(mtbf(0, 0) - 1 / (0.005 / 600 + 0.995 / 2_592_000)) < 1)

@@ -52,6 +52,28 @@ struct ReliabilityTests {
         #expect(hazard.ageSeconds >= Seconds(100))
     }
 
+    @Test("one that is kept says the same as a new one, to the last bit, at every moment")
+    func kept() {
+        let (history, end) = Self.history(shape: 0.6, scale: 20_000, lives: 20, quiet: 0)
+        var kept = Reliability()
+        var knowledge = Knowledge()
+        var moments = history.records.map(\.at.rawValue) + (1...30).map { end + pow(1.5, Double($0)) }
+        moments.sort()
+        var untold = history.records[...]
+        for now in moments {
+            let told = untold.prefix { $0.at.rawValue <= now }
+            untold = untold.dropFirst(told.count)
+            knowledge.fold(told)
+            func findings(_ reliability: inout Reliability) -> Findings {
+                Analysis.assess(
+                    knowledge, live: LiveView(now: Timestamp(now), managerSince: Timestamp(now)), fleet: history.fleet, schedules: [:],
+                    reliability: &reliability)
+            }
+            var new = Reliability()
+            #expect(findings(&kept) == findings(&new), "at \(now) s")
+        }
+    }
+
     @Test("where lives are exponential, age says nothing")
     func exponential() {
         let (history, end) = Self.history(shape: 1, scale: 20_000, lives: 20, quiet: 7_200, mtbf: Seconds(20_000))
@@ -233,9 +255,9 @@ struct CostRegressorTests {
     @Test("other uploads that were under way are counted, and what they cost is learnt")
     func concurrency() throws {
         let alone = history(shared: false, secondsFor50MiB: 1)
-        #expect(alone.knowledge.circumstances.allSatisfy { $0.concurrentUploads == 0 })
+        #expect(alone.knowledge.costs.concurrency.mean == 0)
         let shared = history(shared: true, secondsFor50MiB: 2)
-        #expect(shared.knowledge.circumstances.filter { $0.concurrentUploads == 1 }.count == 30)
+        #expect(try abs(#require(shared.knowledge.costs.concurrency.mean) - 1) < 1e-9)
         // 50 MiB of 100 that are not zero: one second alone, two beside another that goes on; predicted for as many others as there were.
         #expect(abs(try costs(alone, at: 3_200).uploadSeconds.mean / 1 - 1) < 0.1)
         #expect(abs(try costs(shared, at: 3_200).uploadSeconds.mean / 2 - 1) < 0.1)
@@ -256,7 +278,8 @@ struct CostRegressorTests {
                 number, captured: Double(number) * 100, upload: 1, sent: .mebibytes(30 + dirty / 2), nonZero: .mebibytes(60 + dirty),
                 disk: .mebibytes(dirty))
         }
-        #expect(history.knowledge.circumstances.map { $0.dirtyBytes?.mebibytes }.suffix(4) == [10, 20, 30, 0])
+        #expect(history.knowledge.tasks[History.task]?.costs.dirtyBytes.observations == 20)
+        #expect(history.knowledge.tasks[History.task]?.dirtyBytesAtCapture == .zero)
         let little = try costs(history, at: 2_100).sentBytes.mean / 1_048_576
         history.sample(0.03, at: 2_101, written: .mebibytes(written + 100))
         let much = try costs(history, at: 2_102).sentBytes.mean / 1_048_576

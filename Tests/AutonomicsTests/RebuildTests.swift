@@ -22,6 +22,10 @@ struct RebuildTests {
         return found
     }
 
+    private func resumptions(_ world: World) async throws -> [ResumeRecord] {
+        try await world.events.compactMap { if case .taskResumed(let resumption) = $0.event { resumption } else { nil } }
+    }
+
     private func knowledge(_ world: World) async throws -> Knowledge { Knowledge().folding(try await world.events) }
 
     @Test("guests that run go on as they are, are checkpointed, and finish")
@@ -56,7 +60,7 @@ struct RebuildTests {
         try await world.startManager()
         #expect(try await world.wait(150) { try await world.finished(task) != nil })
         #expect(try await world.finished(task) == SimulatedGuest.result(steps: 60))
-        let resumed = try await knowledge(world).resumptions
+        let resumed = try await resumptions(world)
         #expect(resumed.map(\.checkpoint) == [newest.id] && resumed[0].node != NodeID("a"))
     }
 
@@ -73,7 +77,7 @@ struct RebuildTests {
         world.startAgent("a")
         try await world.startManager()
         #expect(try await world.wait(150) { try await world.finished(task) != nil })
-        #expect(try await knowledge(world).resumptions.map(\.checkpoint) == [newest.id])
+        #expect(try await resumptions(world).map(\.checkpoint) == [newest.id])
     }
 
     @Test("tasks that have ended are not resumed, however they ended; nor is one whose end the store alone was told")
@@ -165,7 +169,9 @@ struct RebuildTests {
         try await world.startAll()
         let tasks = [try await world.submit("t", work: 40), try await world.submit("u", work: 40)]
         try await world.pass(world.random.number(in: 1...70))
-        let committed = try await knowledge(world).checkpoints.filter { record in
+        let committed = try await world.events.compactMap { event -> CheckpointRecord? in
+            if case .checkpointCommitted(let record) = event.event { record } else { nil }
+        }.filter { record in
             world.store.bytes(at: "tasks/\(record.task)/open/\(padded(record.epoch.rawValue))/\(record.id).json") != nil
         }
         if world.random.happens(0.5) { world.powerOff(["a", "b", "c"][world.random.number(in: 0...2)]) }

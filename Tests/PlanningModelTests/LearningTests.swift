@@ -67,6 +67,66 @@ struct FailureRateTests {
     }
 }
 
+@Suite("Failure rate of which nothing is thought beforehand")
+struct UnknownRateTests {
+    /// ∫ λⁿ·λ^{k−1}e^{−λ(T + 600)} dλ from once a year on, by the trapezoidal rule in ln λ.
+    private func integral(_ power: Int, _ failures: Int, _ time: Double, upTo limit: Double = 1) -> Double {
+        let low = -log(365.25 * 86_400.0)
+        let steps = 100_000
+        let width = (log(limit) - low) / Double(steps)
+        return (0...steps).reduce(0) { sum, step in
+            let rate = exp(low + width * Double(step))
+            let value = pow(rate, Double(power + failures)) * exp(-rate * (time + 600))
+            return sum + (step == 0 || step == steps ? value / 2 : value)
+        } * width
+    }
+
+    @Test("mean, error and quantiles are those of the density", arguments: [(0, 0.0), (0, 3e5), (0, 1e8), (1, 900), (3, 180), (7, 4e6), (2, 4e8)])
+    func density(failures: Int, time: Double) {
+        var rate = FailureRate()
+        rate.observe(failures: failures, exposureSeconds: time)
+        let whole = integral(0, failures, time)
+        let mean = integral(1, failures, time) / whole
+        #expect(abs(rate.meanPerSecond / mean - 1) < 1e-4, "\(1 / rate.meanPerSecond) s, \(1 / mean) s")
+        let error = (integral(2, failures, time) / whole - mean * mean).squareRoot()
+        #expect(abs(rate.standardErrorPerSecond / error - 1) < 1e-3)
+        let (low, high) = rate.credibleInterval(0.9)
+        #expect(abs(integral(0, failures, time, upTo: low) / whole - 0.05) < 1e-4)
+        #expect(abs(integral(0, failures, time, upTo: high) / whole - 0.95) < 1e-4)
+    }
+
+    @Test("a node proves itself as time goes by, and failures count for more than what was not known")
+    func proves() {
+        var quiet = FailureRate()
+        let before = 1 / quiet.meanPerSecond
+        #expect(before > 3_600 && before < 4 * 3_600)
+        quiet.observe(failures: 0, exposureSeconds: 30 * 86_400)
+        #expect(1 / quiet.meanPerSecond > 60 * 86_400)
+        var failing = FailureRate()
+        failing.observe(failures: 50, exposureSeconds: 50 * 60)
+        #expect(abs(1 / failing.meanPerSecond / 72 - 1) < 1e-9)
+    }
+}
+
+@Suite("Fading mean")
+struct FadingMeanTests {
+    @Test("it is the recursive fit without inputs", arguments: UInt64(1)...3)
+    func agrees(seed: UInt64) {
+        var random = Seeded(seed)
+        var fit = RecursiveFit(priorIntercept: 5, priorStandardError: 2)
+        var mean = FadingMean()
+        for _ in 0..<60 {
+            let (a, b) = (fit.predict(), mean.predict(prior: 5, standardError: 2))
+            #expect(abs(a.value / b.value - 1) < 1e-9 && abs(a.standardError / b.standardError - 1) < 1e-6)
+            let value = 20 + random.exponential(rate: 1)
+            fit.observe(value)
+            mean.observe(value)
+        }
+        mean.observe(.nan)
+        #expect(mean.observations == 60)
+    }
+}
+
 @Suite("Recursive fit")
 struct RecursiveFitTests {
     @Test("Until something is seen the prior answers, and says how little it knows")

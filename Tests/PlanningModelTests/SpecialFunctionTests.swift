@@ -91,3 +91,18 @@ struct SpecialFunctionTests {
         #expect(abs(NormalTail.logarithm(z) - logarithm) < 1e-7 * abs(logarithm))
     }
 }
+
+@Suite("Exponential integral")
+struct ExponentialIntegralTests {
+    /// Source: Abramowitz & Stegun, Handbook of Mathematical Functions, tables 5.1 and 5.2.
+    @Test("published values", arguments: [(0.5, 0.5597735948), (1, 0.2193839344), (2, 0.0489005107), (10, 4.156968930e-6)])
+    func published(x: Double, value: Double) {
+        #expect(abs(ExponentialIntegral.scaled(x) * exp(-x) / value - 1) < 1e-8)
+    }
+
+    @Test("it goes on smoothly from the series to the fraction, and far out like 1/x")
+    func ends() {
+        #expect(abs(ExponentialIntegral.scaled(1) / ExponentialIntegral.scaled(1 + 1e-12) - 1) < 1e-10)
+        #expect(abs(ExponentialIntegral.scaled(1e6) * 1e6 - 1) < 1e-5)
+    }
+}

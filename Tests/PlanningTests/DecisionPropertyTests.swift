@@ -116,6 +116,18 @@ struct DecisionPropertyTests {
         }
     }
 
+    @Test("made briefly it is the same choice, to the last bit", arguments: seeds)
+    func briefly(seed: UInt64) {
+        var situations = Situations(seed &+ 600)
+        for strategy in Situations.strategies + [.never, .adaptive, .adaptive, .adaptive] {
+            for number in 0..<20 {
+                let situation = situations.situation(strategy: strategy, ways: 1 + number % 3, limited: number % 2 == 0)
+                let (whole, brief) = (ScheduleChoice(situation), ScheduleChoice(situation, briefly: true))
+                #expect(whole.best == brief.best && whole.binding == brief.binding, "seed \(seed): \(situation)")
+            }
+        }
+    }
+
     @Test("a recorded decision is made again from its record alone")
     func recorded() throws {
         var scene = Scene(nodes: ["a"], mtbf: Seconds(600))

@@ -300,10 +300,10 @@ enum DeclaredKeys {
     ])
     static let reliability = Keys([
         Key(
-            "mtbf", .length, default: Quantity.text(plain.priorMTBFSeconds),
+            "mtbf", .length, default: "nothing is believed: from ten minutes to a year, and the first failures tell",
             "above the heartbeat: the mean time between a node's failures, as believed before anything is seen"),
         Key(
             "weight", .number(zero: false, atMost: FleetReading.mostWeight), default: Quantity.text(plain.priorWeight),
-            "how many failures that belief is worth"),
+            "with `mtbf` only: how many failures that belief is worth"),
     ])
 }

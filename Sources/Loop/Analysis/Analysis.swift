@@ -6,15 +6,30 @@ import Vocabulary
 package enum Analysis {
     /// - Parameter schedules: the checkpointing in force, which the forecasts assume to go on.
     package static func assess(_ knowledge: Knowledge, live: LiveView, fleet: Fleet, schedules: [TaskID: Schedule]) -> Findings {
-        let reliability = Reliability(fleet: fleet, knowledge: knowledge, now: live.now)
+        var reliability = Reliability()
+        return assess(knowledge, live: live, fleet: fleet, schedules: schedules, reliability: &reliability)
+    }
+
+    /// - Parameters:
+    ///   - nodes: those that are asked about; nil: all of the fleet. Tasks on others are told no failure rate.
+    ///   - certainty: what need not be learnt, in a simulation.
+    ///   - reliability: of earlier calls about the same ledger and fleet, which saves going through the nodes' histories again.
+    package static func assess(
+        _ knowledge: Knowledge, live: LiveView, fleet: Fleet, nodes: [Fleet.Node]? = nil, schedules: [TaskID: Schedule],
+        reliability: inout Reliability, certainty: Certainty? = nil
+    ) -> Findings {
+        if certainty == nil { reliability.learn(fleet, knowledge, live.now) }
+        let asked = nodes ?? fleet.nodes
         let reliabilities = Dictionary(
-            fleet.nodes.compactMap { node in reliability.node(node).map { (node.id, $0) } }, uniquingKeysWith: { first, _ in first })
+            asked.compactMap { node in (certainty?.node(node.id) ?? reliability.node(node)).map { (node.id, $0) } },
+            uniquingKeysWith: { first, _ in first })
         let assessment = NodeAssessment(fleet: fleet, knowledge: knowledge, live: live)
-        let nodes = fleet.nodes.compactMap { node in reliabilities[node.id].map { assessment.finding(of: node, $0) } }
+        let found = asked.compactMap { node in reliabilities[node.id].map { assessment.finding(of: node, $0) } }
         let model = CostModel(knowledge: knowledge, detection: NodeAssessment.detection(fleet.defaults))
         let tasks = knowledge.liveTasks.map { task in
-            TaskAssessment(task: task, live: live, node: task.node.flatMap { reliabilities[$0] }, model: model).finding(schedule: schedules[task.id])
+            TaskAssessment(task: task, live: live, node: task.node.flatMap { reliabilities[$0] }, model: model, knownCosts: certainty?.costs[task.id])
+                .finding(schedule: schedules[task.id])
         }
-        return Findings(at: live.now, nodes: nodes, tasks: tasks)
+        return Findings(at: live.now, nodes: found, tasks: tasks)
     }
 }

@@ -8,13 +8,16 @@ import Vocabulary
     import Darwin
 #endif
 
-/// How often nodes fail, learnt from all that was seen of them: made once for a fleet, asked for each node.
+/// How often nodes fail, learnt from all that was seen of them: for a fleet, asked for each node.
 ///
 /// A node's rate is the sum of two. Its **own**: failures that came alone, pooled over its class, as a rate for all ages (`FailureRegimes`) and, where
 /// the class has failed often enough to tell, as the hazard of a Weibull distribution at the node's age; each weighs as much as it is probable.
 /// And its domain's: nodes of one domain that are lost within a minute of each other are one **outage**, which says as much as one failure, and
 /// threatens each node of the domain.
-struct Reliability {
+///
+/// Kept from cycle to cycle it goes through the nodes' histories only when one has changed, and fits a distribution only when a node was
+/// lost, or as time goes by without (`fitMoment`). What it says depends on nothing but the knowledge and the time: a new one says the same.
+package struct Reliability: Sendable {
     /// Losses so near to each other have one cause. Two nodes that fail once a day by themselves do so within a minute of each other once in four years.
     static let outageWindow = Seconds.minutes(1)
     /// Fewer failures of a class say nothing of a shape.
@@ -22,55 +25,134 @@ struct Reliability {
     /// The newest lives of a class that a shape is fitted to.
     private static let lifeLimit = 1_000
 
-    private let knowledge: Knowledge
-    private let now: Timestamp
+    private var fleet: Fleet?
+    private var version = -1
+    private var now = Timestamp(0)
+    private var nodes: [NodeID: NodeKnowledge] = [:]
     private var classes: [String: NodeClass] = [:]
     private var domains: [String: Domain] = [:]
 
+    package init() {}
+
+    init(fleet: Fleet, knowledge: Knowledge, now: Timestamp) { learn(fleet, knowledge, now) }
+
     private struct NodeClass {
+        /// Failures that came alone, and time alive in lives that have ended.
+        var failures = 0
+        var endedExposure = 0.0
+        var aliveSince: [Timestamp] = []
+        /// Of any cause.
+        var losses = 0
+        var lastLoss: Timestamp?
+        /// Those that have ended, oldest first.
+        var lives: [(lostAt: Timestamp, life: Lifetime)] = []
+        /// As of now.
         var rate: FailureRate
+        var interval = (lowPerSecond: 0.0, highPerSecond: 0.0)
+        var fit: Fit?
+    }
+
+    private struct Fit {
+        var losses: Int
+        var moment: Timestamp
         var lifetimes: WeibullFit?
     }
 
-    init(fleet: Fleet, knowledge: Knowledge, now: Timestamp) {
-        self.knowledge = knowledge
-        self.now = now
-        let prior = FailureRate(expectedMTBFSeconds: fleet.defaults.priorMTBFSeconds.rawValue, pseudoFailures: fleet.defaults.priorWeight)
-        for (name, nodes) in Dictionary(grouping: fleet.nodes, by: \.domain) {
-            domains[name] = Domain(
-                nodes.compactMap { knowledge.nodes[$0.id] }, priorExposure: Seconds(prior.priorExposureSeconds), now: now)
+    /// - Parameter knowledge: of the same ledger as before, as it is now.
+    mutating func learn(_ fleet: Fleet, _ knowledge: Knowledge, _ now: Timestamp) {
+        if version != knowledge.nodesVersion || self.fleet != fleet {
+            version = knowledge.nodesVersion
+            self.fleet = fleet
+            recall(fleet, knowledge)
+            self.now = Timestamp(-1)
         }
+        guard now != self.now else { return }
+        self.now = now
+        for name in domains.keys { domains[name]?.tell(now) }
+        for name in classes.keys { tell(name, now) }
+    }
+
+    /// Everything that changes only when a node comes or goes.
+    private mutating func recall(_ fleet: Fleet, _ knowledge: Knowledge) {
+        nodes = knowledge.nodes
+        let prior = Self.prior(fleet)
+        domains = Dictionary(grouping: fleet.nodes, by: \.domain).mapValues { nodes in
+            Domain(nodes.compactMap { knowledge.nodes[$0.id] }, priorExposure: Seconds(prior.priorExposureSeconds))
+        }
+        let fits = classes.compactMapValues(\.fit)
+        classes = [:]
         for (name, nodes) in Dictionary(grouping: fleet.nodes, by: \.nodeClass) {
-            var rate = prior
-            var lives: [(lostAt: Timestamp, life: Lifetime)] = []
+            var kind = NodeClass(rate: prior)
             for node in nodes {
                 guard let known = knowledge.nodes[node.id] else { continue }
                 let domain = domains[node.domain]
-                let shared = known.lives.count { domain?.outage(of: node.id, at: $0.lostAt) != nil }
-                rate.observe(failures: max(0, known.failures - shared), exposureSeconds: known.exposure(at: now).rawValue)
-                // For the class's own hazard an outage of the domain cuts a life off, as going on living does.
-                lives += known.lives.map {
-                    ($0.lostAt, Lifetime(seconds: $0.seconds.rawValue, failed: domain?.outage(of: node.id, at: $0.lostAt) == nil))
+                var shared = 0
+                for life in known.lives {
+                    // For the class's own hazard an outage of the domain cuts a life off, as going on living does.
+                    let isShared = domain?.outage(of: node.id, at: life.lostAt) != nil
+                    if isShared { shared += 1 }
+                    kind.lives.append((life.lostAt, Lifetime(seconds: life.seconds.rawValue, failed: !isShared)))
                 }
-                if known.age(at: now) > .zero { lives.append((now, Lifetime(seconds: known.age(at: now).rawValue, failed: false))) }
+                kind.failures += max(0, known.failures - shared)
+                kind.losses += known.failures
+                kind.endedExposure += known.endedExposure.rawValue
+                if let since = known.aliveSince { kind.aliveSince.append(since) }
+                if let lost = known.lastLostAt { kind.lastLoss = max(kind.lastLoss ?? lost, lost) }
             }
-            if lives.count > Self.lifeLimit { lives = lives.sorted { $0.lostAt < $1.lostAt }.suffix(Self.lifeLimit) }
-            let fit = rate.failures < Self.leastFailures ? nil : WeibullFit(lives.map(\.life))
-            classes[name] = NodeClass(rate: rate, lifetimes: fit.flatMap { $0.failures < Self.leastFailures ? nil : $0 })
+            kind.lives.sort { $0.lostAt < $1.lostAt }
+            kind.aliveSince.sort()
+            kind.fit = fits[name]
+            classes[name] = kind
         }
+    }
+
+    private static func prior(_ fleet: Fleet) -> FailureRate {
+        fleet.defaults.priorMTBFSeconds.map {
+            FailureRate(expectedMTBFSeconds: $0.rawValue, pseudoFailures: fleet.defaults.priorWeight)
+        } ?? FailureRate()
+    }
+
+    private mutating func tell(_ name: String, _ now: Timestamp) {
+        guard let fleet, var kind = classes[name] else { return }
+        var rate = Self.prior(fleet)
+        rate.observe(
+            failures: kind.failures, exposureSeconds: kind.aliveSince.reduce(kind.endedExposure) { $0 + max(0, (now - $1).rawValue) })
+        kind.rate = rate
+        kind.interval = rate.credibleInterval(0.9)
+        if let lost = kind.lastLoss, kind.failures >= Self.leastFailures {
+            let moment = Self.fitMoment(lost, now)
+            if kind.fit?.losses != kind.losses || kind.fit?.moment != moment {
+                kind.fit = Fit(losses: kind.losses, moment: moment, lifetimes: Self.fitted(kind, moment))
+            }
+        } else {
+            kind.fit = nil
+        }
+        classes[name] = kind
+    }
+
+    /// When lives that go on are looked at for a fit: at the class's last loss, and then at moments whose distance from it grows by a tenth each.
+    static func fitMoment(_ lost: Timestamp, _ now: Timestamp) -> Timestamp {
+        let passed = (now - lost).rawValue / 60
+        return passed < 1 ? lost : lost + Seconds(60 * pow(1.1, (log(passed) / log(1.1)).rounded(.down)))
+    }
+
+    private static func fitted(_ kind: NodeClass, _ moment: Timestamp) -> WeibullFit? {
+        var lives = kind.aliveSince.filter { $0 < moment }.suffix(lifeLimit).map { Lifetime(seconds: (moment - $0).rawValue, failed: false) }
+        lives += kind.lives.suffix(lifeLimit - lives.count).map(\.life)
+        return WeibullFit(lives).flatMap { $0.failures < leastFailures ? nil : $0 }
     }
 
     func node(_ node: Fleet.Node) -> NodeReliability? {
         guard let kind = classes[node.nodeClass], let domain = domains[node.domain] else { return nil }
-        let known = knowledge.nodes[node.id]
-        let recent = known?.lives.count { now - $0.lostAt <= FailureRegimes.window } ?? 0
+        let known = nodes[node.id]
+        let recent = known.map { $0.lives.reversed().prefix { now - $0.lostAt <= FailureRegimes.window }.count } ?? 0
         // An outage that it lived through threatens it as well.
-        let near = domain.outages.count { now - $0.at <= FailureRegimes.window && !$0.nodes.contains(node.id) }
+        let near = domain.outages.reversed().prefix { now - $0.at <= FailureRegimes.window }.count { !$0.nodes.contains(node.id) }
         return NodeReliability(
             constant: FailureRegimes.rate(
-                kind: kind.rate, recentFailures: recent + near,
+                kind: kind.rate, kindInterval: kind.interval, recentFailures: recent + near,
                 recentExposure: min(known?.exposure(at: now) ?? .zero, FailureRegimes.window)),
-            lifetimes: kind.lifetimes, opinion: kind.rate.priorFailures, age: known?.age(at: now) ?? .zero, shared: domain.rate)
+            lifetimes: kind.fit?.lifetimes, opinion: kind.rate.priorFailures, age: known?.age(at: now) ?? .zero, shared: domain.rate)
     }
 }
 
@@ -80,11 +162,15 @@ private struct Domain {
         var at: Timestamp
         var nodes: Set<NodeID>
     }
+    /// Oldest first.
     private(set) var outages: [Outage] = []
     /// How often an outage takes a node of the domain: the outages' rate, times the share of nodes that they took on average. Nil: there were none.
     private(set) var rate: RateEstimate?
+    private let nodes: [NodeKnowledge]
+    private let priorExposure: Seconds
 
-    init(_ nodes: [NodeKnowledge], priorExposure: Seconds, now: Timestamp) {
+    init(_ nodes: [NodeKnowledge], priorExposure: Seconds) {
+        self.priorExposure = priorExposure
         let losses = nodes.flatMap { node in node.lives.map { (at: $0.lostAt, node: node.id) } }.sorted { ($0.at, $0.node) < ($1.at, $1.node) }
         for loss in losses {
             if let last = outages.last, loss.at - last.at <= Reliability.outageWindow {
@@ -94,6 +180,10 @@ private struct Domain {
             }
         }
         outages.removeAll { $0.nodes.count < 2 }
+        self.nodes = outages.isEmpty ? [] : nodes
+    }
+
+    mutating func tell(_ now: Timestamp) {
         guard !outages.isEmpty else { return }
         let count = Double(outages.count)
         let share = outages.reduce(0) { $0 + Double($1.nodes.count) } / (count * Double(nodes.count))
@@ -106,7 +196,15 @@ private struct Domain {
     }
 
     func outage(of node: NodeID, at time: Timestamp) -> Outage? {
-        outages.first { $0.nodes.contains(node) && time >= $0.at && time - $0.at <= Reliability.outageWindow }
+        // The last one that had begun.
+        var (low, high) = (0, outages.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if outages[middle].at <= time { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0 else { return nil }
+        let outage = outages[low - 1]
+        return time - outage.at <= Reliability.outageWindow && outage.nodes.contains(node) ? outage : nil
     }
 }
 

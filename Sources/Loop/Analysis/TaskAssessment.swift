@@ -8,12 +8,13 @@ struct TaskAssessment {
     let live: LiveView
     let node: NodeReliability?
     let model: CostModel
+    var knownCosts: [CheckpointCosts]?
 
     func finding(schedule: Schedule?) -> TaskFinding {
         let samples = samples
         let speed = Self.speed(samples, work: task.sla.task.workSeconds)
         let progress = progress(samples, speed)
-        let costs = model.costs(of: task)
+        let costs = knownCosts ?? model.costs(of: task)
         let left = (1 - progress) * task.sla.task.workSeconds.rawValue / speed.mean
         let workLeft = Estimate(mean: left, standardError: left * speed.standardError / speed.mean, observations: speed.observations)
         // Without a node nothing can fail.

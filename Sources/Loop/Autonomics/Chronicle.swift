@@ -16,7 +16,7 @@ actor Chronicle {
     }
 
     private func fold(_ records: [EventRecord]) {
-        knowledge = knowledge.folding(records)
+        knowledge.fold(records)
         witness?.saw(records)
     }
 

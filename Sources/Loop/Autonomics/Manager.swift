@@ -33,6 +33,8 @@ package actor Manager {
     private var heartbeats: [NodeID: LiveView.Heartbeats] = [:]
     var reports: [NodeID: NodeReport] = [:]
     var schedules: [TaskID: Schedule] = [:]
+    /// What Analysis has made of the nodes' histories.
+    var reliability = Reliability()
     /// Names given to tasks in this manager's life, told to the ledger or not yet.
     var submitted: Set<TaskID> = []
     var prunes: [TaskID: [CheckpointID]] = [:]
@@ -101,7 +103,8 @@ package actor Manager {
         try await note(.managerStarted(version: configuration.version))
         try await loadPolicies()
         try await settle(
-            await chronicle.knowledge.checkpoints.map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
+            await chronicle.knowledge.tasks.values.flatMap(\.committed)
+                .map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
     }
 
     /// - Parameter turned: called after every turn of the loop, also one that was lost.
@@ -118,7 +121,8 @@ package actor Manager {
         let begun = time.now()
         try await monitor()
         let known = await chronicle.knowledge
-        let findings = Analysis.assess(known, live: view(), fleet: configuration.fleet, schedules: schedules)
+        let findings = Analysis.assess(
+            known, live: view(), fleet: configuration.fleet, schedules: schedules, reliability: &reliability)
         try await noteStandings(findings, known)
         try await noteStalls(findings, known)
         let recorded = try await ledger.nextDecisionNumber()

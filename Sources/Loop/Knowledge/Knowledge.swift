@@ -9,28 +9,16 @@ package struct Knowledge: Hashable, Sendable {
     package private(set) var nodes: [NodeID: NodeKnowledge] = [:]
     package private(set) var policies: [String: LoadedPolicy] = [:]
     package private(set) var store: StoreHealth?
-    /// Every committed checkpoint and every resumption of any task, oldest first: what costs are learnt from.
-    package private(set) var checkpoints: [CheckpointRecord] = []
-    /// What surrounded each of `checkpoints`, in the same order.
-    package private(set) var circumstances: [Circumstances] = []
-    package private(set) var resumptions: [ResumeRecord] = []
-    package private(set) var merges: [MergeRecord] = []
+    /// What checkpoints, resumptions and merges of any task have cost.
+    package private(set) var costs = CostHistory()
+    /// How often tasks were resumed.
+    package private(set) var resumptions = 0
+    /// Grows with whatever changes how often nodes are thought to fail.
+    package private(set) var nodesVersion = 0
     /// Tasks whose captured checkpoint is not committed yet, with how many others there were when it was captured.
     private var uploading: [TaskID: Int] = [:]
 
     package init() {}
-
-    /// What a checkpoint's costs depend on besides its own sizes.
-    package struct Circumstances: Hashable, Sendable {
-        /// Other tasks' uploads that were under way, the mean of when it was captured and when it was committed.
-        package var concurrentUploads: Double
-        /// Written by the guest since the capture before it, or since this life began; nil where that was not seen.
-        package var dirtyBytes: ByteCount?
-        package init(concurrentUploads: Double = 0, dirtyBytes: ByteCount? = nil) {
-            self.concurrentUploads = concurrentUploads
-            self.dirtyBytes = dirtyBytes
-        }
-    }
 
     package struct LoadedPolicy: Hashable, Sendable {
         package var policy: CheckpointPolicy
@@ -52,27 +40,21 @@ package struct Knowledge: Hashable, Sendable {
 
     package func folding(_ records: some Sequence<EventRecord>) -> Knowledge {
         var next = self
-        for record in records { next.fold(record) }
+        next.fold(records)
         return next
     }
+
+    /// In place.
+    package mutating func fold(_ records: some Sequence<EventRecord>) { for record in records { fold(record) } }
 
     /// The nodes, policies and store of this one, with the tasks of another and what they have cost: all that it takes to plan for few of
     /// very many tasks.
     package func joined(withTasksOf other: Knowledge) -> Knowledge {
         var joined = self
         joined.tasks = other.tasks
-        joined.checkpoints = other.checkpoints
-        joined.circumstances = other.circumstances
+        joined.costs = other.costs
         joined.uploading = other.uploading
-        joined.resumptions = other.resumptions
         return joined
-    }
-
-    /// Forgets all but the newest of what costs are learnt from; tasks keep what was committed.
-    package mutating func forget(allButNewest count: Int) {
-        checkpoints.removeFirst(max(0, checkpoints.count - count))
-        circumstances.removeFirst(max(0, circumstances.count - count))
-        resumptions.removeFirst(max(0, resumptions.count - count))
     }
 
     /// Captured checkpoints on their way to the store now.
@@ -80,7 +62,11 @@ package struct Knowledge: Hashable, Sendable {
 
     /// Oldest first; those of one moment by name, so that the same knowledge gives the same order.
     package var liveTasks: [TaskKnowledge] {
-        tasks.values.filter { !$0.state.isFinal }.sorted { ($0.submission.submittedAt, $0.id) < ($1.submission.submittedAt, $1.id) }
+        // Few words are sorted, and not all that is known of each.
+        tasks.lazy.filter { !$0.value.state.isFinal }.map { (at: $0.value.submission.submittedAt, id: $0.key) }.sorted {
+            ($0.at, $0.id) < ($1.at, $1.id)
+        }
+        .compactMap { tasks[$0.id] }
     }
 
     private mutating func fold(_ record: EventRecord) {
@@ -94,11 +80,16 @@ package struct Knowledge: Hashable, Sendable {
 
         case .nodeJoined(let node, let incarnation, let capabilities):
             nodes[node, default: NodeKnowledge(id: node)].joined(incarnation, capabilities, at: record.at)
+            nodesVersion += 1
         case .nodeProcessesChanged(let node, let processes): nodes[node]?.processes = processes
         case .nodeSuspected(let node, _, _): nodes[node]?.standing = .suspected
-        case .nodeTrusted(let node): nodes[node]?.trusted(at: record.at)
+        case .nodeTrusted(let node):
+            nodes[node]?.trusted(at: record.at)
+            nodesVersion += 1
         // One that was never heard here, when the ledger was made anew.
-        case .nodeLost(let node, _, let silent): nodes[node, default: NodeKnowledge(id: node)].lost(at: record.at, silent: silent)
+        case .nodeLost(let node, _, let silent):
+            nodes[node, default: NodeKnowledge(id: node)].lost(at: record.at, silent: silent)
+            nodesVersion += 1
         case .nodeFenced(let node, _, _): nodes[node]?.fencedAt = record.at
         case .nodeDrainAsked(let node, let by):
             nodes[node, default: NodeKnowledge(id: node)].drain = NodeKnowledge.Drain(since: record.at, by: by)
@@ -107,13 +98,13 @@ package struct Knowledge: Hashable, Sendable {
         case .taskSubmitted(let submission):
             if tasks[submission.task] == nil { tasks[submission.task] = TaskKnowledge(submission: submission) }
         case .checkpointCommitted(let checkpoint):
-            if !checkpoints.contains(where: { $0.task == checkpoint.task && $0.id == checkpoint.id }) {
-                checkpoints.append(checkpoint)
-                circumstances.append(surroundings(of: checkpoint))
-            }
+            let around = surroundings(of: checkpoint)
+            // Of a task that is not known here it is taken in as well: costs are everybody's.
+            if tasks[checkpoint.task]?.learn(from: checkpoint, around) ?? true { costs.observe(checkpoint, around) }
             fold(record, into: checkpoint.task)
         case .taskResumed(let resumption):
-            resumptions.append(resumption)
+            costs.observe(resumption)
+            resumptions += 1
             fold(record, into: resumption.task)
         case .taskCancelled(let task, _), .restoreAsked(let task, _), .epochRaised(let task, _, _, _), .taskPlaced(let task, _, _),
             .taskStarted(let task, _, _), .unionSeen(let task, _, _, _),
@@ -124,7 +115,7 @@ package struct Knowledge: Hashable, Sendable {
             .taskStalled(let task, _, _, _, _):
             fold(record, into: task)
         case .layersMerged(let merge):
-            if merge.layersAfter < merge.layersBefore { merges.append(merge) }
+            costs.observe(merge)
             fold(record, into: merge.task)
         case .progressSeen(let sample): fold(record, into: sample.task)
         }
@@ -176,8 +167,9 @@ package struct NodeKnowledge: Hashable, Sendable {
         package var by: String
     }
     /// Time observed alive in lives that have ended.
-    private var endedExposure = Seconds.zero
-    private var aliveSince: Timestamp?
+    package private(set) var endedExposure = Seconds.zero
+    /// When the life that goes on began; nil while it is lost.
+    package private(set) var aliveSince: Timestamp?
 
     package init(id: NodeID) { self.id = id }
 

@@ -102,6 +102,9 @@ package struct TaskKnowledge: Hashable, Sendable {
     package private(set) var dirtyBytesAtCapture: ByteCount?
     private var writtenAtCapture = ByteCount.zero
     private var ranInEndedLives = Seconds.zero
+    /// What its own checkpoints consisted of.
+    package private(set) var costs = TaskCostHistory()
+    private var newestLearnt: CheckpointID?
 
     package static let sampleLimit = 60
 
@@ -156,6 +159,14 @@ package struct TaskKnowledge: Hashable, Sendable {
         samples.last.map { $0.blockWrittenBytes > writtenAtCapture ? $0.blockWrittenBytes - writtenAtCapture : .zero }
     }
 
+    /// - Returns: false: it was taken in already. A task's checkpoints are committed one after another, in the order of their numbers.
+    mutating func learn(from checkpoint: CheckpointRecord, _ around: Circumstances) -> Bool {
+        if let newestLearnt, checkpoint.id <= newestLearnt { return false }
+        newestLearnt = checkpoint.id
+        costs.observe(checkpoint, around, of: sla.task)
+        return true
+    }
+
     // Everything with an epoch counts only in the epoch in force.
     mutating func fold(_ record: EventRecord) {
         guard !state.isFinal || isAboutCheckpoints(record.event) else { return }
@@ -191,7 +202,9 @@ package struct TaskKnowledge: Hashable, Sendable {
             case .resuming(_, let from): begin(on: node, progress: committed.last { $0.id == from }?.progress ?? 0, at: record.at)
             default: return
             }
-        case .layersMerged(let merge) where merge.epoch == epoch: lastMerge = Merge(at: record.at, layers: merge.layersAfter)
+        case .layersMerged(let merge):
+            costs.observe(merge)
+            if merge.epoch == epoch { lastMerge = Merge(at: record.at, layers: merge.layersAfter) }
         case .taskEndStored: isEndStored = true
         case .progressSeen(let sample) where sample.epoch == epoch:
             // A source that fell back counts from there: what matters is that it moves.

@@ -9,7 +9,7 @@ extension Draft {
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
         let unsaved = task.underway?.capturedAt != nil ? finding.sinceCaptureSeconds : finding.exposedSeconds
         let choice = ScheduleChoice(
-            terms.situation(work: finding.workLeftSeconds.mean, unsaved: unsaved.rawValue, rate: finding.failureRate.perSecond))
+            terms.situation(work: finding.workLeftSeconds.mean, unsaved: unsaved.rawValue, rate: finding.failureRate.perSecond), briefly: true)
         var schedule = standing(task, on: node, terms, choice)
         if isDue(task, finding, terms, choice, schedule) { checkpoint(task, on: node, terms, choice, &schedule) }
         nextSchedules[task.id] = schedule
@@ -32,10 +32,11 @@ extension Draft {
             old.predicted = terms.costs(order.codec)
             return old
         }
+        let weighed = ScheduleChoice(choice.situation)
         let id = decide(
-            .schedule, task: task, node: node, mode: terms.settings.mode, policy: terms.policy?.version, inputs: choice.inputs(terms),
-            situation: choice.situation, alternatives: choice.alternatives, chosen: choice.index, binding: choice.binding, rules: terms.rules,
-            choice.sentence(terms, on: node)
+            .schedule, task: task, node: node, mode: terms.settings.mode, policy: terms.policy?.version, inputs: weighed.inputs(terms),
+            situation: weighed.situation, alternatives: weighed.alternatives, chosen: weighed.index, binding: weighed.binding, rules: terms.rules,
+            weighed.sentence(terms, on: node)
         ) { _ in [.arm(plan, node: node)] }
         return Schedule(
             decision: id, decidedAt: findings.at, node: node, standing: plan, predicted: terms.costs(order.codec), basis: basis,
@@ -80,7 +81,8 @@ extension Draft {
         _ task: TaskKnowledge, on node: NodeID, _ terms: Terms, _ choice: ScheduleChoice, _ schedule: inout Schedule
     ) {
         let order = schedule.standing.order
-        var inputs = choice.inputs(terms)
+        let weighed = ScheduleChoice(choice.situation)
+        var inputs = weighed.inputs(terms)
         if let costs = terms.costs(order.codec) {
             for (name, estimate) in [
                 ("compressSeconds", costs.compressSeconds), ("uploadSeconds", costs.uploadSeconds),
@@ -89,8 +91,8 @@ extension Draft {
         let exposed = terms.finding.exposedSeconds
         decide(
             .checkpoint, task: task, node: node, mode: terms.settings.mode, policy: terms.policy?.version, inputs: inputs,
-            situation: choice.situation, alternatives: choice.alternatives, chosen: choice.index, binding: choice.binding, rules: terms.rules,
-            "\(task.id): checkpoint now (\(describe(choice.best))): a failure would lose \(plain(exposed)) s of work, and "
+            situation: weighed.situation, alternatives: weighed.alternatives, chosen: weighed.index, binding: weighed.binding, rules: terms.rules,
+            "\(task.id): checkpoint now (\(describe(weighed.best))): a failure would lose \(plain(exposed)) s of work, and "
                 + "one is expected on \(node) every \(plain(1 / max(terms.finding.failureRate.perSecond, 1e-12))) s\(choice.boundBy)."
         ) { _ in [.checkpoint(task: task.id, node: node, epoch: task.epoch, order)] }
         if terms.settings.mode == .audit { schedule.lastAuditedAt = findings.at }
@@ -98,7 +100,7 @@ extension Draft {
 
     /// Keeps the newest, as many and those as young as the policy says. What is to go is ordered until it has gone.
     mutating func prune(_ task: TaskKnowledge) {
-        guard let finding = finding(of: task.id), case .running(let node) = task.state, task.underway == nil else { return }
+        guard task.committed.count > 1, task.underway == nil, case .running(let node) = task.state, let finding = finding(of: task.id) else { return }
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
         let keep = max(1, terms.settings.keepLast)
         let young = terms.settings.keepForSeconds.map { length in task.committed.count { findings.at - $0.capturedAt <= length } } ?? 0

@@ -3,6 +3,8 @@ import PlanningModel
 import Vocabulary
 
 /// The interval and the codec for one task, chosen by the policy's strategy, with what they were chosen over. A pure function of the situation.
+///
+/// Made `briefly` it makes the same choice without what it was chosen over, which only a decision that is recorded needs.
 struct ScheduleChoice {
     let situation: Situation
     private(set) var best: Candidate
@@ -11,14 +13,16 @@ struct ScheduleChoice {
     private(set) var binding: String?
     private let never: Candidate?
 
-    init(_ situation: Situation) {
+    init(_ situation: Situation, briefly: Bool = false) {
         self.situation = situation
         let objective = situation.objective
         let candidates: [Candidate]
         if case .adaptive = situation.settings.strategy {
-            let minimum = objective.minimise(over: situation.options)
+            let minimum = objective.minimise(over: situation.options, briefly: briefly)
             best = minimum.best
-            candidates = minimum.alternatives + ScheduleChoice.neighbours(of: minimum, objective, floor: situation.settings.floorSeconds)
+            candidates =
+                briefly
+                ? [best] : minimum.alternatives + ScheduleChoice.neighbours(of: minimum, objective, floor: situation.settings.floorSeconds)
             index = minimum.bestIndex
             binding = minimum.binding.first?.name.rawValue
         } else {
@@ -28,11 +32,11 @@ struct ScheduleChoice {
                 workSeconds: objective.outlook.workSeconds, unsavedSeconds: objective.outlook.unsavedSeconds, stopSeconds: option.costSeconds,
                 failureRatePerSecond: objective.outlook.failureRatePerSecond, bounds: bounds.seconds)
             best = objective.evaluate(option, intervalSeconds: rule.intervalSeconds)
-            candidates = [best] + (best.intervalSeconds == nil ? [] : [objective.evaluate(option, intervalSeconds: nil)])
+            candidates = [best] + (briefly || best.intervalSeconds == nil ? [] : [objective.evaluate(option, intervalSeconds: nil)])
             index = 0
             binding = rule.binding.map { ($0 == "floor" ? bounds.floor : bounds.ceiling).rawValue }
         }
-        alternatives = candidates.map { alternative($0, named: $0.intervalSeconds == nil ? "never, \($0.option.name)" : describe($0)) }
+        alternatives = briefly ? [] : candidates.map { alternative($0, named: $0.intervalSeconds == nil ? "never, \($0.option.name)" : describe($0)) }
         let codec = candidates[index].option.name
         never = candidates.first { $0.intervalSeconds == nil && $0.option.name == codec }
     }
@@ -46,7 +50,9 @@ struct ScheduleChoice {
     /// Whether another interval keeps all bounds and limits of work that the best one keeps; confidence in the deadline, which changes from second to second, left out.
     func isAllowed(_ interval: Double?) -> Bool {
         let kept = Set(best.violated.map(\.name))
-        return situation.objective.evaluate(best.option, intervalSeconds: interval).violated.allSatisfy {
+        var objective = situation.objective
+        (objective.deadlineSeconds, objective.penalty) = (nil, nil)
+        return objective.evaluate(best.option, intervalSeconds: interval).violated.allSatisfy {
             $0.name == .meetProbability || kept.contains($0.name)
         }
     }

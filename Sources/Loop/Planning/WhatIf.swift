@@ -16,7 +16,7 @@ package enum WhatIf {
     /// For each number that could have made another choice by itself, the nearest such value below and above; what is nearest first.
     package static func counterfactuals(of decision: Decision) -> [Counterfactual] {
         guard let situation = decision.situation, !situation.costs.isEmpty else { return [] }
-        let actual = Chosen(ScheduleChoice(situation))
+        let actual = Chosen(ScheduleChoice(situation, briefly: true))
         var found: [(Counterfactual, distance: Double)] = []
         for number in Number.all {
             let value = number.value(situation)
@@ -37,7 +37,7 @@ package enum WhatIf {
 
     /// Steps of a factor of 1.5 until the choice is another, then bisection to a thousandth. Where a choice comes and goes within a step it is passed over.
     private static func nearest(_ number: Number, _ direction: Double, _ situation: Situation, _ actual: Chosen) -> (Double, Chosen)? {
-        func outcome(_ factor: Double) -> Chosen { Chosen(ScheduleChoice(number.scaled(situation, factor))) }
+        func outcome(_ factor: Double) -> Chosen { Chosen(ScheduleChoice(number.scaled(situation, factor), briefly: true)) }
         var same = 1.0
         var other = 1.0
         var chosen = actual
@@ -135,7 +135,7 @@ package enum WhatIf {
 
         /// Costs with the codec that was chosen.
         private static func chosen(_ situation: Situation) -> Situation.Costs {
-            let name = ScheduleChoice(situation).best.option.name
+            let name = ScheduleChoice(situation, briefly: true).best.option.name
             return situation.costs.first { $0.codec.rawValue == name } ?? situation.costs[0]
         }
     }

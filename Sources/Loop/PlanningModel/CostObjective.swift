@@ -43,11 +43,15 @@ package struct CostObjective: Hashable, Sendable {
     }
 
     private func terms(_ plan: CheckpointPlan, _ option: CheckpointOption, _ finish: @autoclosure () -> FinishTimeDistribution) -> CostTerms {
-        var terms = CostTerms(
-            time: prices.perSecond * plan.expectedSeconds, network: prices.perByteSent * sentBytes(plan, option),
-            storage: prices.perByteSecondStored * storedByteSeconds(plan, option))
+        var terms = freeTerms(plan, option)
         if let penalty, let deadlineSeconds { terms.penalty = penalty.expected(finish(), deadlineSeconds: deadlineSeconds) }
         return terms
+    }
+
+    private func freeTerms(_ plan: CheckpointPlan, _ option: CheckpointOption) -> CostTerms {
+        CostTerms(
+            time: prices.perSecond * plan.expectedSeconds, network: prices.perByteSent * sentBytes(plan, option),
+            storage: prices.perByteSecondStored * storedByteSeconds(plan, option))
     }
 
     /// Bytes over the network from now on.
@@ -100,15 +104,21 @@ package struct CostObjective: Hashable, Sendable {
     /// First without limits: where the cheapest of all keeps them, it is the answer and no limit binds. Else each option is
     /// searched within them. Where nothing keeps them, the candidate that breaks them least is returned.
     /// - Precondition: at least one option.
-    package func minimise(over options: [CheckpointOption]) -> Minimum {
+    /// - Parameter briefly: what cannot be the answer is not evaluated, and the answer is the only alternative.
+    package func minimise(over options: [CheckpointOption], briefly: Bool = false) -> Minimum {
         precondition(!options.isEmpty, "nothing to choose from")
         var alternatives: [Candidate] = []
         var free: Candidate?
+        /// The best so far keeps all limits, and nobody knows a cheaper one that does not: what is dearer without its penalty is out.
+        var bar = Double.infinity
         for option in options {
+            let intervals = unlimitedIntervals(option)
+            if briefly, floorCost(option, intervals) > bar { continue }
             let never = evaluate(option, intervalSeconds: nil)
             var cheapest = never
             var within = never
-            for interval in unlimitedIntervals(option) {
+            for interval in intervals {
+                if within == cheapest, within.isFeasible, costWithoutPenalty(option, interval) > within.terms.total { continue }
                 let candidate = evaluate(option, intervalSeconds: interval)
                 if candidate.terms.total < cheapest.terms.total { cheapest = candidate }
                 if candidate.isBetter(than: within) { within = candidate }
@@ -123,6 +133,7 @@ package struct CostObjective: Hashable, Sendable {
             within = settled(within, option)
             alternatives.append(within)
             if within.intervalSeconds != nil { alternatives.append(never) }
+            if within.isFeasible, free.map({ $0.isFeasible }) ?? false { bar = min(bar, within.terms.total) }
         }
         var best = alternatives[0]
         for candidate in alternatives.dropFirst() where candidate.isBetter(than: best) { best = candidate }
@@ -131,7 +142,20 @@ package struct CostObjective: Hashable, Sendable {
             binding = free.violated.sorted { $0.relativeExcess > $1.relativeExcess }
             if !alternatives.contains(free) { alternatives.append(free) }
         }
-        return Minimum(best: best, alternatives: alternatives, binding: binding)
+        return Minimum(best: best, alternatives: briefly ? [best] : alternatives, binding: binding)
+    }
+
+    /// J but for its penalty, of the same plan as `evaluate` would weigh: never more than the whole.
+    private func costWithoutPenalty(_ option: CheckpointOption, _ interval: Double?) -> Double {
+        freeTerms(CheckpointPlan(outlook: outlook, option: option, intervalSeconds: interval), option).total
+    }
+
+    /// Below what an option can hardly cost: the least of what is worth evaluating of it, without its penalty, less a tenth of what that is above the undisturbed
+    /// task; nothing is ruled out where segments are so few that one more or fewer makes a difference.
+    private func floorCost(_ option: CheckpointOption, _ intervals: [Double]) -> Double {
+        guard let first = intervals.first, outlook.wholeSeconds / first >= 10 else { return -.infinity }
+        let least = intervals.reduce(costWithoutPenalty(option, nil)) { min($0, costWithoutPenalty(option, $1)) }
+        return least - 0.1 * max(0, least - prices.perSecond * outlook.workSeconds)
     }
 
     /// One segment more or fewer as long as that is better: the search ends within a ten-thousandth of the best interval, which are several segments where there
@@ -213,15 +237,91 @@ package struct CostObjective: Hashable, Sendable {
     }
 
     private func relaxedMinimum(_ option: CheckpointOption, from low: Double, to high: Double) -> Double {
-        Search.minimum(from: low, to: high) { interval in
-            let plan = CheckpointPlan(relaxed: outlook, option: option, intervalSeconds: interval)
-            return terms(plan, option, plan.roughFinish).total
+        func relaxed(_ interval: Double) -> CheckpointPlan { CheckpointPlan(relaxed: outlook, option: option, intervalSeconds: interval) }
+        func whole(_ interval: Double) -> CostTerms {
+            let plan = relaxed(interval)
+            return terms(plan, option, plan.roughFinish)
         }
+        guard prices.perSecond > 0 else { return Search.minimum(from: low, to: high) { whole($0).total } }
+        // Without a penalty there is one valley, and it is near the exact optimum for a checkpoint that costs what its bytes cost as well.
+        let cost = option.costSeconds + prices.perByteSent * option.sentBytes * option.replication / prices.perSecond
+        let near = Interval.exact(stopSeconds: cost, failureRatePerSecond: outlook.failureRatePerSecond)
+        let found = Search.valley(from: low, to: high, near: near) { freeTerms(relaxed($0), option).total }
+        guard penalty != nil, deadlineSeconds != nil else { return found }
+        // No other can be better where hardly any penalty is expected: all are at least as dear without theirs.
+        let there = whole(found)
+        return there.penalty <= 1e-9 * there.total ? found : Search.minimum(from: low, to: high) { whole($0).total }
     }
 }
 
 /// The least value of a function of one positive variable.
 enum Search {
+    /// Of a function that falls, then rises: by steps from `near` until it is between two that are higher, then by parabolas through the three lowest,
+    /// or golden sections where those do not shrink it. Relative accuracy 1e-5 of the argument.
+    /// Source: R. P. Brent, Algorithms for Minimization without Derivatives, 1973, chapter 5.
+    static func valley(from low: Double, to high: Double, near: Double, of cost: (Double) -> Double) -> Double {
+        if !(high > low * (1 + 1e-12)) { return low }
+        let (lowest, highest) = (log(low), log(high))
+        func value(_ x: Double) -> Double { cost(x <= lowest ? low : x >= highest ? high : exp(x)) }
+        var x = min(max(log(near), lowest), highest)
+        if x.isNaN { x = (lowest + highest) / 2 }
+        var step = 0.25
+        var (left, right) = (max(lowest, x - step), min(highest, x + step))
+        var (atLeft, at, atRight) = (value(left), value(x), value(right))
+        while atLeft < at, left > lowest {
+            step *= 2
+            (right, atRight, x, at) = (x, at, left, atLeft)
+            left = max(lowest, x - step)
+            atLeft = value(left)
+        }
+        while atRight < at, right < highest {
+            step *= 2
+            (left, atLeft, x, at) = (x, at, right, atRight)
+            right = min(highest, x + step)
+            atRight = value(right)
+        }
+        // At an end of the range.
+        if x <= lowest && at <= atRight || atLeft <= at && left <= lowest && atLeft <= value(min(right, left + 1e-4)) { return low }
+        if x >= highest && at <= atLeft || atRight <= at && right >= highest && atRight <= value(max(left, right - 1e-4)) { return high }
+        let golden = (3 - 5.0.squareRoot()) / 2
+        // The lowest, the one above it, and the highest.
+        var (second, atSecond, third, atThird) = (left, atLeft, right, atRight)
+        if atSecond < at { (x, at, second, atSecond) = (second, atSecond, x, at) }
+        if atThird < at { (x, at, third, atThird) = (third, atThird, x, at) }
+        if atThird < atSecond { (second, atSecond, third, atThird) = (third, atThird, second, atSecond) }
+        var (move, before) = (right - left, right - left)
+        let tolerance = 1e-5
+        for _ in 0..<60 {
+            let middle = (left + right) / 2
+            if abs(x - middle) <= 2 * tolerance - (right - left) / 2 { break }
+            let r = (x - second) * (at - atThird)
+            var q = (x - third) * (at - atSecond)
+            var p = (x - third) * q - (x - second) * r
+            q = 2 * (q - r)
+            if q > 0 { p = -p } else { q = -q }
+            if abs(p) < abs(q * before / 2), p > q * (left - x), p < q * (right - x) {
+                (before, move) = (move, p / q)
+            } else {
+                before = x < middle ? right - x : left - x
+                move = golden * before
+            }
+            let tried = abs(move) >= tolerance ? x + move : x + (move > 0 ? tolerance : -tolerance)
+            let atTried = value(tried)
+            if atTried <= at {
+                if tried < x { right = x } else { left = x }
+                (third, atThird, second, atSecond, x, at) = (second, atSecond, x, at, tried, atTried)
+            } else {
+                if tried < x { left = tried } else { right = tried }
+                if atTried <= atSecond || second == x {
+                    (third, atThird, second, atSecond) = (second, atSecond, tried, atTried)
+                } else if atTried <= atThird || third == x || third == second {
+                    (third, atThird) = (tried, atTried)
+                }
+            }
+        }
+        return exp(x)
+    }
+
     /// A logarithmic grid finds the valley, a golden section its floor; relative accuracy 1e-4 of the argument, or better.
     static func minimum(from low: Double, to high: Double, of cost: (Double) -> Double) -> Double {
         if !(high > low * (1 + 1e-12)) { return low }

@@ -34,7 +34,7 @@ package struct FinishTimeDistribution: Hashable, Sendable {
 
     /// Mass at the undisturbed time and one gamma distribution by two moments: cheap, and good enough to search with.
     init(roughly runs: [SegmentRun]) {
-        let total = Total(runs)
+        let total = Total(roughly: runs)
         self.init(total, parts: [ExcessPart.gamma(weight: total.disturbed, of: total.excess.given(probability: total.disturbed))])
     }
 
@@ -78,7 +78,7 @@ package struct FinishTimeDistribution: Hashable, Sendable {
         // Bisection alternating with the chord: the distribution may be flat between heaps, where the chord alone would crawl.
         var missLow = self.probability(beyond: low) - beyond
         var missHigh = self.probability(beyond: high) - beyond
-        for step in 0..<200 where high - low > 1e-9 * high {
+        for step in 0..<200 where high - low > 1e-7 * high {
             let chord = low + (high - low) * missLow / (missLow - missHigh)
             let next = step % 2 == 0 && chord > low && chord < high ? chord : (low + high) / 2
             let miss = self.probability(beyond: next) - beyond
@@ -104,12 +104,17 @@ package struct FinishTimeDistribution: Hashable, Sendable {
         var disturbed: Double { -expm1(logUndisturbed) }
 
         init(_ runs: [SegmentRun]) {
+            self.init(roughly: runs)
+            for run in runs where run.count > 0 { excess.third += run.count * run.segment.thirdCumulantCubicSeconds }
+        }
+
+        /// But for the third cumulant.
+        init(roughly runs: [SegmentRun]) {
             for run in runs where run.count > 0 {
                 let segment = run.segment
                 minimum += run.count * segment.lengthSeconds
-                let excess = Cumulants(
-                    mean: segment.expectedExcessSeconds, variance: segment.varianceSquareSeconds, third: segment.thirdCumulantCubicSeconds)
-                self.excess = self.excess + excess.times(run.count)
+                excess.mean += run.count * segment.expectedExcessSeconds
+                excess.variance += run.count * segment.varianceSquareSeconds
                 logUndisturbed += run.count * segment.logUndisturbedProbability
                 failedTries += run.count * segment.expectedFailedTries
                 segments += run.count

@@ -142,6 +142,39 @@ package enum GammaFunction {
     }
 }
 
+/// ∫ₓ^∞ e^{−t}/t dt and what stands on it.
+package enum ExponentialIntegral {
+    /// eˣ·E₁(x), x > 0, relative error below 1e-12: the series up to 1, the continued fraction beyond.
+    /// Source: Abramowitz & Stegun, Handbook of Mathematical Functions, 5.1.11, 5.1.22.
+    package static func scaled(_ x: Double) -> Double {
+        if !(x > 0) { return .infinity }
+        if x <= 1 {
+            var sum = -0.5772156649015329 - log(x)
+            var term = -1.0
+            for n in 1...40 {
+                term *= -x / Double(n)
+                sum += term / Double(n)
+                if abs(term) < 1e-17 { break }
+            }
+            return exp(x) * sum
+        }
+        var b = x + 1
+        var c = 1e300
+        var d = 1 / b
+        var fraction = d
+        for i in 1..<1_000 {
+            let an = -Double(i) * Double(i)
+            b += 2
+            d = 1 / (an * d + b)
+            c = b + an / c
+            let step = c * d
+            fraction *= step
+            if abs(step - 1) < 1e-15 { break }
+        }
+        return fraction
+    }
+}
+
 /// The upper tail of the standard normal distribution, far out as well.
 package enum NormalTail {
     /// 1 − Φ(z).

@@ -108,6 +108,20 @@ package struct WeibullFit: Hashable, Sendable {
         covarianceOfLogs = first / (shape * determinant)
     }
 
+    /// One that is known and not fitted: without errors, and as if a billion lives spoke for it.
+    package init(shape: Double, scaleSeconds: Double) {
+        precondition(shape > 0 && scaleSeconds > 0, "a Weibull distribution has a shape and a scale above zero")
+        self.shape = shape
+        self.scaleSeconds = scaleSeconds
+        failures = 1_000_000_000
+        lives = failures
+        logLikelihood = 0
+        exponentialLogLikelihood = -1e9
+        varianceOfLogShape = 0
+        varianceOfLogScale = 0
+        covarianceOfLogs = 0
+    }
+
     /// Of k itself, to first order.
     package var shapeStandardError: Double { shape * varianceOfLogShape.squareRoot() }
     /// Of η itself, to first order, seconds.

@@ -175,7 +175,7 @@ package struct FleetTotals: Hashable, Sendable, Codable {
         checkpoints = all.reduce(0) { $0 + $1.committed.count }
         checkpointBytes = all.reduce(.zero) { sum, task in task.committed.reduce(sum) { $0 + $1.sentBytes } }
         interruptions = all.reduce(0) { $0 + $1.interruptions.count }
-        resumptions = outlook.knowledge.resumptions.count
+        resumptions = outlook.knowledge.resumptions
         let findings = Dictionary(outlook.findings.tasks.map { ($0.task, $0) }, uniquingKeysWith: { first, _ in first })
         var (exposed, risky) = (Seconds.zero, 0)
         var money: [String: Double] = [:]

@@ -8,7 +8,8 @@ import Vocabulary
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measurements.", subcommands: [Checkpoint.self, Upload.self, Compress.self, Paper.self])
+        commandName: "bench", abstract: "Measurements.",
+        subcommands: [Checkpoint.self, Upload.self, Compress.self, Paper.self, Planner.self, FrontierBench.self])
 
     struct Checkpoint: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -26,9 +26,15 @@ struct CheckpointCommand: AsyncParsableCommand {
                 return printJSON(
                     report.tasks.map { Listed(task: $0.task, checkpoints: $0.checkpoints.filter { [.committed, .pruned].contains($0.status) }) })
             }
-            var known = Knowledge()
-            while case let page = try await ledger.events(after: known.sequence, limit: 10_000), !page.isEmpty { known = known.folding(page) }
-            let checkpoints = known.checkpoints.filter { task == nil || $0.task.rawValue == task }
+            var checkpoints: [CheckpointRecord] = []
+            var known = Set<[String]>()
+            var last: Int64 = 0
+            while case let page = try await ledger.events(after: last, limit: 10_000), let end = page.last {
+                last = end.sequence
+                for case .checkpointCommitted(let made) in page.map(\.event) where task == nil || made.task.rawValue == task {
+                    if known.insert([made.task.rawValue, made.id.rawValue]).inserted { checkpoints.append(made) }
+                }
+            }
             guard !checkpoints.isEmpty else { return print("no checkpoints") }
             print(
                 Terminal.columns(

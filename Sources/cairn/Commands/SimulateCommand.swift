@@ -45,14 +45,23 @@ struct SimulateCommand: AsyncParsableCommand {
     @Option(help: "Runs at a time.") var jobs = max(1, ProcessInfo.processInfo.activeProcessorCount)
     @Option(help: "File to write JSON to; - prints it instead of tables.") var json: String?
     @Option(help: "Directory to write plots to, as SVG.") var plot: String?
+    @Option(help: "File to write a table to, as Markdown.") var markdown: String?
+    @Option(parsing: .upToNextOption, help: "Policies, by name, that are told the failures' true mean MTBF and need not learn it.")
+    var told: [String] = []
     @Flag(help: "Say nothing about progress on standard error.") var quiet = false
 
     func run() async throws {
         var problems = Problems()
-        let candidates = try self.candidates(&problems)
+        var candidates = try self.candidates(&problems)
         let scenario = try self.scenario(candidates, &problems)
+        for name in told where !candidates.contains(where: { $0.policy.name == name }) {
+            problems.add("--told \(name): no policy is called so")
+        }
         try problems.tell()
         guard let scenario else { throw Failure.cannotTry("nothing to simulate") }
+        for index in candidates.indices where told.contains(candidates[index].policy.name) {
+            candidates[index].toldMTBFSeconds = scenario.scenario.meanMTBFSeconds
+        }
         let simulation = Simulation(scenario.scenario)
         let began = Date()
         let results = await Trials(simulation: simulation, candidates: candidates, runs: runs, jobs: jobs, isQuiet: quiet).results()
@@ -77,6 +86,11 @@ struct SimulateCommand: AsyncParsableCommand {
         if let json, json != "-" {
             do { try Data(JSONText.of(report).utf8).write(to: URL(fileURLWithPath: json)) } catch {
                 throw Failure.cannotTry("cannot write \(json): \(error.localizedDescription)")
+            }
+        }
+        if let markdown {
+            do { try Data(report.markdown.utf8).write(to: URL(fileURLWithPath: markdown)) } catch {
+                throw Failure.cannotTry("cannot write \(markdown): \(error.localizedDescription)")
             }
         }
         if json == "-" { return printJSON(report) }

@@ -32,7 +32,7 @@ struct TopCommand: AsyncParsableCommand {
         var screen = TopScreen(knowledge: Knowledge(), news: [], manager: "", now: SystemTime().now())
         func look() async throws {
             while case let page = try await ledger.events(after: screen.knowledge.sequence, limit: 10_000), !page.isEmpty {
-                screen.knowledge = screen.knowledge.folding(page)
+                screen.knowledge.fold(page)
                 screen.news = Array((screen.news + page.compactMap { Telling.line($0) }).suffix(Self.newsKept))
             }
             screen.now = SystemTime().now()

@@ -84,7 +84,9 @@ let house: [Room] = [
         name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath", "CDataPath", "CZlib"],
         libraries: [.Crypto], kind: .outside),
     Room(name: "FileServerStore", path: "Sources/Adapters/FileServerStore", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
-    Room(name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB], kind: .outside, tests: []),
+    Room(
+        name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB, .Crypto], kind: .outside,
+        tests: ["Simulator"]),
     Room(name: "NodeLink", path: "Sources/Adapters/NodeLink", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
     Room(name: "Fencing", path: "Sources/Adapters/Fencing", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: []),
 

@@ -20,6 +20,73 @@ package protocol Ledger: Sendable {
     func nextDecisionNumber() async throws(LedgerError) -> Int64
     /// How many decisions of each kind there are with a number above `after` and up to `through`.
     func decisionCounts(after: Int64, through: Int64) async throws(LedgerError) -> [DecisionCount]
+    /// Where the chain over its records ends; nil: it has none.
+    func proof() async throws(LedgerError) -> LedgerProof?
+    /// What the ledger holds about a task, or about everything, at one moment.
+    func excerpt(_ query: ExcerptQuery) async throws(LedgerError) -> LedgerExcerpt
+    /// Every policy that was loaded and every task that was submitted, oldest first.
+    func declarations() async throws(LedgerError) -> [EventRecord]
+    /// Decisions of a kind of which nothing has come that is recorded.
+    func unsettled(_ kind: Decision.Kind) async throws(LedgerError) -> Set<DecisionID>
+}
+
+extension Ledger {
+    package func proof() async throws(LedgerError) -> LedgerProof? { nil }
+
+    package func declarations() async throws(LedgerError) -> [EventRecord] {
+        try await excerpt(ExcerptQuery()).events.filter { record in
+            switch record.event {
+            case .policyLoaded, .taskSubmitted: true
+            default: false
+            }
+        }
+    }
+
+    package func unsettled(_ kind: Decision.Kind) async throws(LedgerError) -> Set<DecisionID> {
+        let made = try await decisions(DecisionQuery(kinds: [kind], limit: .max)).map(\.id)
+        return Set(made).subtracting(try await outcomes(task: nil).map(\.decision))
+    }
+
+    /// By the other questions, one after the other.
+    package func excerpt(_ query: ExcerptQuery) async throws(LedgerError) -> LedgerExcerpt {
+        // In this order: an outcome that is read has its decision, and a decision the events behind it.
+        let proof = try await proof()
+        let outcomes = try await outcomes(task: query.task)
+        let decisions = try await decisions(DecisionQuery(task: query.task, since: query.decisionsSince, limit: .max))
+        var events: [EventRecord] = []
+        var last: Int64 = 0
+        while case let page = try await self.events(after: last, limit: 10_000), let newest = page.last {
+            events += page.filter { record in query.task.map { record.event.task == nil || record.event.task == $0 } ?? true }
+            last = newest.sequence
+        }
+        return LedgerExcerpt(events: events, decisions: decisions, outcomes: outcomes, proof: proof)
+    }
+}
+
+/// What shall be read at one moment.
+package struct ExcerptQuery: Hashable, Sendable {
+    /// This task's records, and events that are about no task; nil: of all tasks.
+    package var task: TaskID?
+    /// No decisions, and outcomes of decisions, from before.
+    package var decisionsSince: Timestamp?
+    package init(task: TaskID? = nil, decisionsSince: Timestamp? = nil) {
+        self.task = task
+        self.decisionsSince = decisionsSince
+    }
+}
+
+package struct LedgerExcerpt: Hashable, Sendable {
+    /// In the ledger's order.
+    package var events: [EventRecord]
+    package var decisions: [Decision]
+    package var outcomes: [Outcome]
+    package var proof: LedgerProof?
+    package init(events: [EventRecord], decisions: [Decision], outcomes: [Outcome], proof: LedgerProof? = nil) {
+        self.events = events
+        self.decisions = decisions
+        self.outcomes = outcomes
+        self.proof = proof
+    }
 }
 
 /// Sees every event of a ledger once and in its order, from the first one on.
@@ -48,13 +115,16 @@ package struct DecisionQuery: Hashable, Sendable {
     package var task: TaskID?
     package var kinds: [Decision.Kind]
     package var since: Timestamp?
+    package var until: Timestamp?
     /// Only those with a lower number.
     package var before: Int64?
     package var newestFirst: Bool
     package var limit: Int
     package init(
-        task: TaskID? = nil, kinds: [Decision.Kind] = [], since: Timestamp? = nil, before: Int64? = nil, newestFirst: Bool = false, limit: Int = 1_000
+        task: TaskID? = nil, kinds: [Decision.Kind] = [], since: Timestamp? = nil, until: Timestamp? = nil, before: Int64? = nil,
+        newestFirst: Bool = false, limit: Int = 1_000
     ) {
+        self.until = until
         self.task = task
         self.kinds = kinds
         self.since = since

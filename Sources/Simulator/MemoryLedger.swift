@@ -67,7 +67,7 @@ package final class MemoryLedger: Ledger {
     package func decisions(_ query: DecisionQuery) async throws(LedgerError) -> [Decision] {
         let found = state.withLock { $0.decisions }.filter { decision in
             (query.task.map { decision.task == $0 } ?? true) && (query.kinds.isEmpty || query.kinds.contains(decision.kind))
-                && (query.since.map { decision.at >= $0 } ?? true)
+                && (query.since.map { decision.at >= $0 } ?? true) && (query.until.map { decision.at <= $0 } ?? true)
                 && (query.before.map { (Int64(decision.id.rawValue.dropFirst()) ?? 0) < $0 } ?? true)
         }
         return Array((query.newestFirst ? found.reversed() : found).prefix(query.limit))

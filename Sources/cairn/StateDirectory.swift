@@ -40,6 +40,11 @@ struct StateDirectory {
         }
         return sizes.isEmpty ? nil : ByteCount(sizes.reduce(0, +))
     }
+
+    /// What signs the ledger's head: nobody's business but the manager's.
+    var keyPath: String { path + "/ledger.key" }
+    private var publicKeyPath: String { path + "/ledger.key.pub" }
+    private var headPath: String { path + "/ledger-head.json" }
     private var addressPath: String { path + "/manager.json" }
 
     struct Address: Codable {
@@ -73,6 +78,32 @@ struct StateDirectory {
 
     /// One has run here, and may run now.
     var hasManager: Bool { FileManager.default.fileExists(atPath: addressPath) }
+
+    /// The key that signs the ledger, made at the first call, and the public one beside it for those who may not read it.
+    func key() throws -> LedgerKey {
+        let key: LedgerKey
+        do throws(LedgerError) { key = try LedgerKey.open(path: keyPath) } catch { throw Failure.cannotTry("\(error)") }
+        try Data((key.publicKey.text + "\n").utf8).write(to: URL(fileURLWithPath: publicKeyPath), options: .atomic)
+        return key
+    }
+
+    /// nil: no manager has run here.
+    func publicKey() throws -> LedgerPublicKey? {
+        guard let data = FileManager.default.contents(atPath: publicKeyPath) else { return nil }
+        guard let key = LedgerPublicKey(String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw Failure.cannotTry("\(publicKeyPath) is no key: 64 hexadecimal digits are expected; `cairn run` writes it anew")
+        }
+        return key
+    }
+
+    /// Writes the newest signed head beside the ledger.
+    func keep(_ head: SignedHead) throws { try JSONEncoder().encode(head).write(to: URL(fileURLWithPath: headPath), options: .atomic) }
+
+    /// The newest signed head that was written beside the ledger; nil: none was.
+    func keptHead() throws -> SignedHead? {
+        guard let data = FileManager.default.contents(atPath: headPath) else { return nil }
+        do { return try JSONDecoder().decode(SignedHead.self, from: data) } catch { throw Failure.cannotTry("cannot read \(headPath): \(error)") }
+    }
 
     /// The running manager's address.
     func manager() throws -> Address {

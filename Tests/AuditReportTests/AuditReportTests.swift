@@ -95,7 +95,8 @@ struct ReportFormTests {
         #expect(page.problem == nil)
         #expect(page.addresses == ["#task-0", "#task-1"])
         #expect(page.elements["script"] == nil && page.elements["link"] == nil && page.elements["img"] == nil)
-        #expect(page.elements["svg"] == 2)
+        // Of each task, of both together, and of the one quantity that was predicted often enough.
+        #expect(page.elements["svg"] == 4)
         // d3, d4, d5, d6, d9 and d10 rest on something; the others are only sentences.
         #expect(page.elements["details"] == 6)
         for words in [
@@ -110,7 +111,7 @@ struct ReportFormTests {
 
     @Test("an empty ledger is said to be empty, in every form")
     func empty() {
-        let report = Report.make(events: [], decisions: [], outcomes: [], generatedAt: Scene.at(0))
+        let report = Report.make(from: LedgerExcerpt(events: [], decisions: [], outcomes: []), generatedAt: Scene.at(0))
         #expect(report.verdict == .notObserved)
         #expect(report.text().contains("The ledger is empty"))
         let page = PageReader(report.html())

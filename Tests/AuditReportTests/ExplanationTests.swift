@@ -157,4 +157,5 @@ struct Remembered: Ledger {
     func acknowledged(node: NodeID, incarnation: Incarnation) async throws(LedgerError) -> Int64 { 0 }
     func nextDecisionNumber() async throws(LedgerError) -> Int64 { 1 }
     func decisionCounts(after: Int64, through: Int64) async throws(LedgerError) -> [DecisionCount] { [] }
+    func proof() async throws(LedgerError) -> LedgerProof? { Scene.proof }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Ports
 import Vocabulary
 
 @testable import AuditReport
@@ -257,7 +258,17 @@ struct Scene {
         ]
     }
 
-    func report(task: TaskID? = nil, at seconds: Double = 150) -> Report {
-        Report.make(events: events, decisions: decisions, outcomes: outcomes, generatedAt: Self.at(seconds), task: task)
+    /// Where its ledger ended.
+    static let proof = LedgerProof(
+        head: LedgerHead(ledger: String(repeating: "1d", count: 16), record: 117, digest: String(repeating: "c4", count: 32)),
+        signed: SignedHead(
+            head: LedgerHead(ledger: String(repeating: "1d", count: 16), record: 110, digest: String(repeating: "b3", count: 32)),
+            atEpochSeconds: at(142), key: String(repeating: "5e", count: 32), fingerprint: "sha256:" + String(repeating: "7a", count: 32),
+            signature: String(repeating: "6f", count: 64)))
+
+    func report(task: TaskID? = nil, at seconds: Double = 150, period: ReportPeriod? = nil) -> Report {
+        Report.make(
+            from: LedgerExcerpt(events: events, decisions: decisions, outcomes: outcomes, proof: Self.proof), generatedAt: Self.at(seconds),
+            task: task, period: period)
     }
 }

@@ -1,4 +1,5 @@
 import AuditReport
+import Ports
 import Testing
 import Vocabulary
 
@@ -111,7 +112,8 @@ struct TallyTests {
         var (scene, task) = crash
         Self.endings[index].happens(&scene, task)
         let counts = counts(scene)
-        let report = try #require(Report.make(events: scene.events, decisions: [], outcomes: [], generatedAt: Timestamp(1_000)).tasks.first)
+        let excerpt = LedgerExcerpt(events: scene.events, decisions: [], outcomes: [])
+        let report = try #require(Report.make(from: excerpt, generatedAt: Timestamp(1_000)).tasks.first)
         let words = [AuditReport.Promise.Name.deadline: "deadline", .lostWork: "lost-work", .recovery: "recovery", .stoppedShare: "stopped-share"]
         for promise in report.promises {
             let word = try #require(words[promise.name])

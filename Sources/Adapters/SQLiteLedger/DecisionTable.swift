@@ -12,6 +12,7 @@ enum DecisionTable {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         var payload = Payload()
+        var chain = try Chain.Writer(database)
         for decision in decisions {
             let text = try payload.text(decision)
             // Recorded once more after a crash: passed over. The same name for another decision is a mistake.
@@ -23,6 +24,7 @@ enum DecisionTable {
                 try number(of: decision.id), decision.id.rawValue, decision.at.rawValue, decision.kind.rawValue, decision.task?.rawValue,
                 decision.node?.rawValue, decision.mode.rawValue, decision.sla?.digest, decision.policy?.digest, decision.sentence, text,
             ])
+            try chain.add(Chain.decisions, row: database.lastInsertedRowID)
         }
     }
 
@@ -34,11 +36,13 @@ enum DecisionTable {
                 WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE decision = :decision AND payload_json = :payload)
                 """)
         var payload = Payload()
+        var chain = try Chain.Writer(database)
         for outcome in outcomes {
             try insert.execute(arguments: [
                 "decision": outcome.decision.rawValue, "at": outcome.at.rawValue, "quantity": outcome.quantity, "predicted": outcome.predicted,
                 "observed": outcome.observed, "payload": payload.text(outcome),
             ])
+            if database.changesCount == 1 { try chain.add(Chain.outcomes, row: database.lastInsertedRowID) }
         }
     }
 
@@ -60,6 +64,10 @@ enum DecisionTable {
         if let before = query.before {
             conditions.append("number < ?")
             arguments.append(before)
+        }
+        if let until = query.until {
+            conditions.append("at_epoch_seconds <= ?")
+            arguments.append(until.rawValue)
         }
         let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
         let sql = "SELECT id, payload_json FROM decisions \(condition) ORDER BY number \(query.newestFirst ? "DESC" : "ASC") LIMIT ?"
@@ -100,6 +108,21 @@ enum DecisionTable {
             }
             return DecisionCount(subject: .init(kind: kind, mode: mode), count: row[2])
         }
+    }
+
+    static func outcomes(ofDecisionsSince since: Timestamp, in database: Database) throws -> [Outcome] {
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT outcomes.decision, outcomes.payload_json FROM decisions JOIN outcomes ON outcomes.decision = decisions.id
+                WHERE decisions.at_epoch_seconds >= ? ORDER BY outcomes.number
+                """)
+        return try values(statement, [since.rawValue])
+    }
+
+    static func withoutOutcome(_ kind: Decision.Kind, in database: Database) throws -> Set<DecisionID> {
+        let statement = try database.cachedStatement(
+            sql: "SELECT id FROM decisions WHERE kind = ? AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.decision = decisions.id)")
+        return Set(try String.fetchAll(statement, arguments: [kind.rawValue]).map { DecisionID($0) })
     }
 
     static func highestNumber(in database: Database) throws -> Int64 {

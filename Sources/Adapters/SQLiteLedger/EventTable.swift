@@ -13,6 +13,7 @@ enum EventTable {
                 WHERE NOT EXISTS (SELECT 1 FROM events WHERE node = :node AND incarnation = :incarnation AND number = :number)
                 """)
         var payload = Payload()
+        var chain = try Chain.Writer(database)
         var appended: [EventRecord] = []
         for var record in records {
             let subject = Subject(of: record.event)
@@ -24,7 +25,8 @@ enum EventTable {
             guard database.changesCount == 1 else { continue }
             record.sequence = database.lastInsertedRowID
             appended.append(record)
-            try keepDocument(of: record, in: database, &payload)
+            try chain.add(Chain.events, row: record.sequence)
+            try keepDocument(of: record, in: database, &payload, &chain)
         }
         return appended
     }
@@ -35,9 +37,34 @@ enum EventTable {
                 SELECT sequence, at_epoch_seconds, source, node, incarnation, number, payload_json FROM events
                 WHERE sequence > ? ORDER BY sequence LIMIT ?
                 """)
+        return try records(statement, [sequence, max(0, limit)])
+    }
+
+    /// A task's events and those about no task; without a task, all.
+    static func events(about task: TaskID?, in database: Database) throws -> [EventRecord] {
+        let columns = "sequence, at_epoch_seconds, source, node, incarnation, number, payload_json"
+        guard let task else { return try records(try database.cachedStatement(sql: "SELECT \(columns) FROM events ORDER BY sequence"), []) }
+        // Each half by its own index.
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT \(columns) FROM events WHERE task = ? UNION ALL SELECT \(columns) FROM events WHERE task IS NULL ORDER BY sequence
+                """)
+        return try records(statement, [task.rawValue])
+    }
+
+    static func declarations(in database: Database) throws -> [EventRecord] {
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT sequence, at_epoch_seconds, source, node, incarnation, number, payload_json FROM events
+                WHERE kind IN ('policyLoaded', 'taskSubmitted') ORDER BY sequence
+                """)
+        return try records(statement, [])
+    }
+
+    private static func records(_ statement: Statement, _ arguments: StatementArguments) throws -> [EventRecord] {
         var payload = Payload()
         var found: [EventRecord] = []
-        let rows = try Row.fetchCursor(statement, arguments: [sequence, max(0, limit)])
+        let rows = try Row.fetchCursor(statement, arguments: arguments)
         while let row = try rows.next() {
             let sequence: Int64 = row[0]
             found.append(
@@ -54,7 +81,7 @@ enum EventTable {
     }
 
     /// The text of each version of a declaration, once, so that a decision's digests can be looked up.
-    private static func keepDocument(of record: EventRecord, in database: Database, _ payload: inout Payload) throws {
+    private static func keepDocument(of record: EventRecord, in database: Database, _ payload: inout Payload, _ chain: inout Chain.Writer) throws {
         let kind: String, version: DocumentVersion, content: String
         switch record.event {
         case .policyLoaded(let policy, let loaded): (kind, version, content) = ("CheckpointPolicy", loaded, try payload.text(policy))
@@ -67,6 +94,7 @@ enum EventTable {
                 WHERE NOT EXISTS (SELECT 1 FROM documents WHERE kind = :kind AND name = :name AND digest = :digest)
                 """,
             arguments: ["kind": kind, "name": version.name, "digest": version.digest, "event": record.sequence, "content": content])
+        if database.changesCount == 1 { try chain.add(Chain.documents, row: database.lastInsertedRowID) }
     }
 
     /// The columns that say who saw it.

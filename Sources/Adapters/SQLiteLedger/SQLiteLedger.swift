@@ -45,10 +45,7 @@ package final class SQLiteLedger: Ledger {
             let schema = Schema.migrator
             try pool.read { database in
                 try Schema.refuseWhatIsNotOurs(database, schema, path: path)
-                guard try schema.hasCompletedMigrations(database) else {
-                    throw LedgerError.cannotOpen(
-                        path: path, detail: "it was made by an earlier version of Cairn: start the manager once to bring it up to date")
-                }
+                guard try schema.hasCompletedMigrations(database) else { throw Schema.outdated(path) }
             }
             return SQLiteLedger(path: path, pool: pool)
         }
@@ -97,6 +94,8 @@ package final class SQLiteLedger: Ledger {
         try await reading { try EventTable.events(after: sequence, limit: limit, in: $0) }
     }
 
+    package func declarations() async throws(LedgerError) -> [EventRecord] { try await reading { try EventTable.declarations(in: $0) } }
+
     package func acknowledged(node: NodeID, incarnation: Incarnation) async throws(LedgerError) -> Int64 {
         try await reading { try EventTable.highestNumber(node: node, incarnation: incarnation, in: $0) }
     }
@@ -133,7 +132,56 @@ package final class SQLiteLedger: Ledger {
         try await reading { try DecisionTable.counts(after: after, through: through, in: $0) }
     }
 
+    package func unsettled(_ kind: Decision.Kind) async throws(LedgerError) -> Set<DecisionID> {
+        try await reading { try DecisionTable.withoutOutcome(kind, in: $0) }
+    }
+
     package func nextDecisionNumber() async throws(LedgerError) -> Int64 {
         try await reading { try DecisionTable.highestNumber(in: $0) + 1 }
     }
+
+    /// The bytes of each table and index, largest first.
+    package func parts() async throws(LedgerError) -> [LedgerPart] {
+        try await reading { database in
+            let rows = try Row.fetchAll(database, sql: "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC")
+            return try rows.map { row in
+                let name: String = row[0]
+                return LedgerPart(
+                    name: name, bytes: ByteCount(row[1] as Int64),
+                    rows: try database.tableExists(name) ? Int64.fetchOne(database, sql: "SELECT count(*) FROM \(name)") : nil)
+            }
+        }
+    }
+
+    // MARK: The chain
+
+    package func excerpt(_ query: ExcerptQuery) async throws(LedgerError) -> LedgerExcerpt {
+        try await reading { database in
+            let outcomes =
+                if query.task == nil, let since = query.decisionsSince {
+                    try DecisionTable.outcomes(ofDecisionsSince: since, in: database)
+                } else { try DecisionTable.outcomes(task: query.task, in: database) }
+            return LedgerExcerpt(
+                events: try EventTable.events(about: query.task, in: database),
+                decisions: try DecisionTable.decisions(
+                    DecisionQuery(task: query.task, since: query.decisionsSince, limit: .max), in: database),
+                outcomes: outcomes, proof: try SignatureTable.proof(in: database))
+        }
+    }
+
+    package func proof() async throws(LedgerError) -> LedgerProof? { try await reading { try SignatureTable.proof(in: $0) } }
+
+    /// Signs where the chain ends.
+    /// - Returns: nil if nothing was written since the last signature.
+    package func sign(with key: LedgerKey, at time: Timestamp) async throws(LedgerError) -> SignedHead? {
+        try await writing { try SignatureTable.sign(with: key, at: time, in: $0) }
+    }
+}
+
+/// A table or an index in the file.
+package struct LedgerPart: Hashable, Sendable, Codable {
+    package var name: String
+    package var bytes: ByteCount
+    /// nil: an index.
+    package var rows: Int64?
 }

@@ -12,6 +12,9 @@ enum Schema {
     /// "CRNL", so that `file` and this program know whose database it is.
     static let applicationID: Int32 = 0x4352_4E4C
 
+    /// The migration that begins the chain over the records.
+    static let chained = "0008 chain, signatures"
+
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("0001 events, decisions, outcomes, documents") { database in
@@ -29,6 +32,11 @@ enum Schema {
         migrator.registerMigration("0005 drains, modes, verifications") { _ in }
         // Owners of tasks: a version that does not know them would let nobody but operators at them.
         migrator.registerMigration("0007 owners") { _ in }
+        migrator.registerMigration(chained) { database in
+            try database.execute(sql: chainTables)
+            for table in ["chain", "ledger", "signatures"] { try database.execute(sql: refusals(for: table)) }
+            try Chain.begin(in: database)
+        }
         return migrator
     }
 
@@ -40,6 +48,10 @@ enum Schema {
             throw LedgerError.cannotOpen(path: path, detail: "it is a database of another program")
         }
         guard try !schema.hasBeenSuperseded(database) else { throw LedgerError.tooNew(path: path) }
+    }
+
+    static func outdated(_ path: String) -> LedgerError {
+        .cannotOpen(path: path, detail: "it was made by an earlier version of Cairn: start the manager once to bring it up to date")
     }
 
     private static let firstTables = """
@@ -98,12 +110,36 @@ enum Schema {
         ) STRICT;
         """
 
+    private static let chainTables = """
+        CREATE TABLE ledger (
+            number INTEGER PRIMARY KEY CHECK (number = 1),
+            identity TEXT NOT NULL,
+            adopted INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE chain (
+            number INTEGER PRIMARY KEY,
+            source TEXT NOT NULL,
+            row INTEGER NOT NULL,
+            digest BLOB NOT NULL CHECK (length(digest) = 32)
+        ) STRICT;
+        CREATE TABLE signatures (
+            number INTEGER PRIMARY KEY,
+            record INTEGER NOT NULL REFERENCES chain (number),
+            digest BLOB NOT NULL CHECK (length(digest) = 32),
+            at_epoch_seconds REAL NOT NULL,
+            public_key BLOB NOT NULL CHECK (length(public_key) = 32),
+            signature BLOB NOT NULL CHECK (length(signature) = 64)
+        ) STRICT;
+        CREATE INDEX events_about_no_task ON events (sequence) WHERE task IS NULL;
+        """
+
     private static func refusals(for table: String) -> String {
         let (key, others) =
             switch table {
             case "events": ("sequence", "node = NEW.node AND incarnation = NEW.incarnation AND number = NEW.number")
             case "decisions": ("number", "id = NEW.id")
             case "outcomes": ("number", "decision = NEW.decision AND payload_json = NEW.payload_json")
+            case "chain", "ledger", "signatures": ("number", "FALSE")
             default: ("number", "kind = NEW.kind AND name = NEW.name AND digest = NEW.digest")
             }
         return """

@@ -102,9 +102,15 @@ package actor Manager {
         try await chronicle.recall()
         try await note(.managerStarted(version: configuration.version))
         try await loadPolicies()
+        // What a manager that was killed had heard of and not settled yet.
+        let unsettled = try await ledger.unsettled(.checkpoint)
         try await settle(
             await chronicle.knowledge.tasks.values.flatMap(\.committed)
-                .map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) })
+                .map { EventRecord(at: $0.committedAt, source: .manager, event: .checkpointCommitted($0)) }
+                .filter { record in
+                    guard case .decision(let id) = Settlement.subject(of: record) else { return false }
+                    return unsettled.contains(id)
+                })
     }
 
     /// - Parameter turned: called after every turn of the loop, also one that was lost.

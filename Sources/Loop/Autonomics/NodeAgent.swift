@@ -27,6 +27,10 @@ package actor NodeAgent {
             self.sampleInterval = sampleInterval
             self.patience = patience
         }
+
+        /// A sample is kept for ever: of a task that has been here for long, one each five-hundredth of its age is enough, and one a minute
+        /// always. What plans are made of is the newest one, which every heartbeat brings.
+        package func sampleInterval(atAge age: Seconds) -> Seconds { max(sampleInterval, min(age * (1.0 / 500), Seconds(60))) }
     }
 
     private let configuration: Configuration
@@ -174,7 +178,8 @@ package actor NodeAgent {
             try await journal.write(.unionSeen(task: id, epoch: task.epoch, node: configuration.node, union), at: now)
             watch.union = union
         }
-        if seen.end != nil || watch.sampledAt.map({ now - $0 >= configuration.sampleInterval }) ?? true {
+        let age = now - task.submission.submittedAt
+        if seen.end != nil || watch.sampledAt.map({ now - $0 >= configuration.sampleInterval(atAge: age) }) ?? true {
             watch.sampledAt = now
             try await journal.write(.progressSeen(seen.sample), at: now)
         }

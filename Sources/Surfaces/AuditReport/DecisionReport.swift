@@ -18,8 +18,11 @@ package struct DecisionReport: Hashable, Sendable, Codable {
     package var alternatives: [AlternativeReport]
     package var steps: [String]
     package var outcomes: [OutcomeReport]
+    /// Whether it turned out well; nil: it was not acted on, or it is of a kind that nothing can be said of.
+    package var hindsight: Hindsight?
 
-    package init(_ decision: Decision, outcomes: [Outcome]) {
+    package init(_ decision: Decision, outcomes: [Outcome], hindsight: Hindsight? = nil) {
+        self.hindsight = hindsight
         self.decision = decision.id
         at = Moment(decision.at)
         kind = decision.kind

@@ -56,13 +56,13 @@ package struct Explanation: Hashable, Sendable, Codable {
         decision id: DecisionID, comparedWith other: DecisionID?, from ledger: any Ledger, whatIf: (Decision) -> [Counterfactual]? = { _ in nil }
     ) async throws(LedgerError) -> Explanation? {
         guard let decision = try await ledger.decision(id) else { return nil }
-        let context = DeclarationContext(events: try await ledger.everyEvent())
+        let context = DeclarationContext(events: try await ledger.declarations())
         let compared: Decision?
         if let other {
             guard let found = try await ledger.decision(other) else { return nil }
             compared = found
         } else {
-            compared = context.counterpart(of: decision, among: try await ledger.decisions(DecisionQuery(kinds: [decision.kind], limit: .max)))
+            compared = try await context.counterpart(of: decision, in: ledger)
         }
         var outcomes = try await ledger.outcomes(of: id)
         if let compared { outcomes += try await ledger.outcomes(of: compared.id) }
@@ -87,6 +87,16 @@ package struct Explanation: Hashable, Sendable, Codable {
 }
 
 extension DeclarationContext {
+    /// The nearest is looked for further and further away: a ledger may hold very many.
+    func counterpart(of decision: Decision, in ledger: any Ledger) async throws(LedgerError) -> Decision? {
+        for reach in [Seconds.hours(1), .hours(24), .hours(24 * 30), Seconds(.infinity)] {
+            let query = DecisionQuery(
+                kinds: [decision.kind], since: Timestamp(decision.at.rawValue - reach.rawValue), until: decision.at + reach, limit: .max)
+            if let found = counterpart(of: decision, among: try await ledger.decisions(query)) { return found }
+        }
+        return nil
+    }
+
     /// Of the candidates about another task with other prices, the one nearest in time.
     func counterpart(of decision: Decision, among candidates: [Decision]) -> Decision? {
         guard let here = preference(of: decision) else { return nil }

@@ -1,3 +1,4 @@
+import Ports
 import Vocabulary
 
 /// What was promised, what happened and what it cost, computed from the ledger's content alone. The JSON contract is in docs/json.md.
@@ -8,10 +9,15 @@ package struct Report: Hashable, Sendable, Codable {
     /// First and last event; nil when there are none.
     package var from: Moment?
     package var to: Moment?
+    /// What it is restricted to; nil: from the beginning until it was made.
+    package var period: ReportPeriod?
+    /// The head of the ledger that it was made from; nil: the ledger has no chain.
+    package var proof: LedgerProof?
     package var eventCount: Int
     package var decisionCount: Int
     /// Broken if any task's is, else not observed if any task's is; not observed without tasks.
     package var verdict: Standing
+    package var totals: Totals
     package var tasks: [TaskReport]
     /// Decisions about no single task: nodes declared lost.
     package var decisions: [DecisionReport]
@@ -136,6 +142,27 @@ package struct TaskCost: Hashable, Sendable, Codable {
     package var lostWorkSeconds: Seconds
     /// From failures until the task ran again.
     package var downSeconds: Seconds
+    /// What was kept in the store, over time: from a checkpoint's commit until it was pruned, or until now.
+    package var storedGiBHours: Double
+    /// At the prices that the owner prefers: of the time since submission, of all that was sent and fetched, of what was kept. nil: the
+    /// prices are not known.
+    package var currency: String?
+    package var timeCost: Double?
+    package var networkCost: Double?
+    package var storageCost: Double?
+    /// What came to be owed, in the SLA's own currency; nil: it has no penalty.
+    package var penaltyOwed: Double?
+    package var penaltyCurrency: String?
+}
+
+/// From when to when a report tells.
+package struct ReportPeriod: Hashable, Sendable, Codable {
+    package var since: Moment?
+    package var until: Moment?
+    package init(since: Moment?, until: Moment?) {
+        self.since = since
+        self.until = until
+    }
 }
 
 /// One epoch of a task: on which node, from what, and how it ended.

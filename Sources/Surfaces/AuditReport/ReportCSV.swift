@@ -1,7 +1,8 @@
+import Ports
 import Vocabulary
 
 /// The tables that a report has as CSV.
-package enum ReportTable: String, CaseIterable, Sendable { case tasks, checkpoints, failures, decisions, predictions }
+package enum ReportTable: String, CaseIterable, Sendable { case proof, totals, tasks, checkpoints, failures, decisions, predictions }
 
 extension Report {
     /// RFC 4180: commas, CRLF, quotes doubled, a header first; moments in RFC 3339, units in the names. Several tables follow each other
@@ -12,6 +13,8 @@ extension Report {
         tables.map { table in
             var sheet = Sheet()
             switch table {
+            case .proof: writeProof(to: &sheet)
+            case .totals: writeTotals(to: &sheet)
             case .tasks: writeTasks(to: &sheet)
             case .checkpoints: writeCheckpoints(to: &sheet)
             case .failures: writeFailures(to: &sheet)
@@ -22,11 +25,40 @@ extension Report {
         }.joined(separator: "\r\n")
     }
 
+    private func writeProof(to sheet: inout Sheet) {
+        sheet.header(
+            "proof", "record", "digest", "signedRecord", "signedDigest", "signedAtEpochSeconds", "key", "fingerprint", "signature", "since", "until")
+        guard let proof else { return }
+        let signed = proof.signed
+        sheet.row(
+            .text(proof.head.ledger), .number64(proof.head.record), .text(proof.head.digest), .number64(signed?.head.record),
+            .text(signed?.head.digest), .number(signed?.atEpochSeconds.rawValue), .text(signed?.key), .text(signed?.fingerprint),
+            .text(signed?.signature), .moment(period?.since), .moment(period?.until))
+    }
+
+    /// One row for each currency; without any, one without.
+    private func writeTotals(to sheet: inout Sheet) {
+        sheet.header(
+            "totals", "tasks", "kept", "broken", "notObserved", "committedCheckpoints", "failedCheckpoints", "runningSeconds", "stopSeconds",
+            "sentBytes", "storedBytes", "fetchedBytes", "storedGiBHours", "failures", "lostWorkSeconds", "downSeconds", "timeCost", "networkCost",
+            "storageCost", "penaltyOwed")
+        for money in totals.money.isEmpty ? [nil] : totals.money.map(Optional.some) {
+            sheet.row(
+                .text(money?.currency ?? "none"), .count(totals.tasks), .count(totals.kept), .count(totals.broken), .count(totals.notObserved),
+                .count(totals.committedCheckpoints), .count(totals.failedCheckpoints), .seconds(totals.runningSeconds),
+                .seconds(totals.stopSeconds), .bytes(totals.sentBytes), .bytes(totals.storedBytes), .bytes(totals.fetchedBytes),
+                .number(totals.storedGiBHours), .count(totals.failures), .seconds(totals.lostWorkSeconds), .seconds(totals.downSeconds),
+                .number(money?.timeCost), .number(money?.networkCost), .number(money?.storageCost), .number(money?.penaltyOwed))
+        }
+    }
+
     private func writeTasks(to sheet: inout Sheet) {
         sheet.header(
             "task", "state", "verdict", "preference", "result", "submittedAt", "startedAt", "endedAt", "elapsedSeconds", "deadline",
             "latenessSeconds",
-            "penaltyOwed", "penaltyCurrency", "checkpoints", "stopSeconds", "stoppedShare", "sentBytes", "failures", "lostWorkSeconds", "downSeconds")
+            "penaltyOwed", "penaltyCurrency", "checkpoints", "stopSeconds", "stoppedShare", "sentBytes", "failures", "lostWorkSeconds", "downSeconds",
+            "storedBytes",
+            "fetchedBytes", "storedGiBHours", "currency", "timeCost", "networkCost", "storageCost")
         for task in tasks {
             sheet.row(
                 .text(task.task.rawValue), .text(task.state), .text(task.verdict.rawValue), .text(task.promised.preference),
@@ -36,7 +68,8 @@ extension Report {
                 .moment(task.promised.deadline), .seconds(task.happened.latenessSeconds), .number(task.happened.penaltyOwed),
                 .text(task.promised.penaltyCurrency), .count(task.cost.committedCheckpoints), .seconds(task.cost.stopSeconds),
                 .number(task.cost.stoppedShare), .bytes(task.cost.sentBytes), .count(task.failures.count), .seconds(task.cost.lostWorkSeconds),
-                .seconds(task.cost.downSeconds))
+                .seconds(task.cost.downSeconds), .bytes(task.cost.storedBytes), .bytes(task.cost.fetchedBytes), .number(task.cost.storedGiBHours),
+                .text(task.cost.currency), .number(task.cost.timeCost), .number(task.cost.networkCost), .number(task.cost.storageCost))
         }
     }
 
@@ -84,7 +117,7 @@ extension Report {
             "decision", "at", "kind", "task", "node", "mode", "chosen", "intervalSeconds", "codec", "replication", "timeCost", "networkCost",
             "storageCost",
             "penaltyCost", "totalCost", "expectedSeconds", "expectedSentBytes", "probabilityMet", "alternatives", "binding", "rules", "slaDigest",
-            "policyDigest", "sentence")
+            "policyDigest", "sentence", "hindsight", "hindsightSentence")
         for decision in decisions + tasks.flatMap(\.decisions) {
             let chosen = decision.chosen
             sheet.row(
@@ -94,7 +127,7 @@ extension Report {
                 .number(chosen?.storageCost), .number(chosen?.penaltyCost), .number(chosen?.totalCost), .seconds(chosen?.expectedSeconds),
                 .bytes(chosen?.expectedSentBytes), .number(chosen?.probabilityMet?.rawValue), .count(decision.alternatives.count),
                 .text(decision.binding), .text(decision.rules.joined(separator: " ")), .text(decision.sla?.digest), .text(decision.policy?.digest),
-                .text(decision.sentence))
+                .text(decision.sentence), .text(decision.hindsight?.verdict.rawValue), .text(decision.hindsight?.sentence))
         }
     }
 
@@ -122,6 +155,7 @@ private struct Sheet {
         static func number(_ number: Double?) -> Cell { Cell(value: number.map { "\($0)" } ?? "") }
         static func seconds(_ length: Seconds?) -> Cell { number(length?.rawValue) }
         static func bytes(_ bytes: ByteCount?) -> Cell { Cell(value: bytes.map { "\($0.rawValue)" } ?? "") }
+        static func number64(_ number: Int64?) -> Cell { Cell(value: number.map { "\($0)" } ?? "") }
         static func count(_ count: Int?) -> Cell { Cell(value: count.map { "\($0)" } ?? "") }
     }
 

@@ -1,9 +1,11 @@
+import Ports
 import Vocabulary
 
 extension Report {
     /// One file that needs nothing else: no script, no address outside.
     package func html() -> String {
         let title = tasks.count == 1 ? "Audit report: \(tasks[0].task)" : "Audit report"
+        let plots = tasks.count > 1 ? FleetPlots(report: self).markup : .none
         let page: Markup = """
             <!DOCTYPE html>
             <html lang="en">
@@ -17,12 +19,12 @@ extension Report {
             <body>
             <header>
             <h1>\(title)</h1>
-            \(period)
+            \(timeSpan)
             </header>
             <main>
-            \(overview)\(tasks.enumerated().map { $1.section($0, generatedAt.time) })\(fleet)
+            \(overview)\(plots)\(tasks.enumerated().map { $1.section($0, generatedAt.time) })\(fleet)
             </main>
-            <footer><p>Made from the ledger by <code>cairn audit report</code>. Times are UTC. What was not observed is not claimed.</p></footer>
+            <footer>\(proven)<p>Made from the ledger by <code>cairn audit report</code>. Times are UTC. What was not observed is not claimed.</p></footer>
             </body>
             </html>
 
@@ -30,13 +32,25 @@ extension Report {
         return page.text
     }
 
-    private var period: Markup {
+    private var proven: Markup {
+        guard let proof else { return .none }
+        let rows = proof.words.map { "<dt>\($0)</dt><dd><code>\($1)</code></dd>\n" as Markup }
+        return """
+            <section class="proof"><h2>Proof</h2>
+            <p>This report was made from the ledger as it was at this head. <code>cairn audit verify</code> tells whether anything up to there \
+            was changed since; the head, kept with this report, also tells if the ledger's end was cut off.</p>
+            <dl>\(rows)</dl></section>
+
+            """
+    }
+
+    private var timeSpan: Markup {
         guard let from, let to else {
             return "<p class=\"quiet\">Made \(Words.moment(generatedAt.time)). The ledger is empty: nothing happened that could be reported.</p>"
         }
         return """
             <p class="quiet">\(Words.moment(from.time)) to \(Words.moment(to.time)). \(Words.count(eventCount, "event")), \(Words.count(decisionCount, "decision")). \
-            Made \(Words.moment(generatedAt.time)).</p>
+            Made \(Words.moment(generatedAt.time)).\(period.map { " " + $0.words } ?? "")</p>
             """
     }
 
@@ -56,7 +70,8 @@ extension Report {
                 "\(Words.duration(task.cost.lostWorkSeconds))",
             ]
         }
-        return "<section><h2>All tasks</h2>\(table.markup)</section>\n"
+        let sums: Markup = tasks.count > 1 ? "<dl>\(totals.words.map { "<dt>\($0)</dt><dd>\($1)</dd>\n" as Markup })</dl>\n" : .none
+        return "<section><h2>All tasks</h2>\(table.markup)\(sums)</section>\n"
     }
 
     private var fleet: Markup {
@@ -87,6 +102,18 @@ extension Report {
         return section("Nodes", machines.markup) + section("Decisions about nodes", decisionTable(decisions, since: from?.time))
             + section("Predictions of all tasks", predictionTable(predictions)) + section("Prices", prices.markup)
             + section("Incidents", troubles.markup)
+    }
+}
+
+extension Hindsight.Verdict {
+    fileprivate var badge: Markup {
+        let kind: Markup =
+            switch self {
+            case .well: "kept"
+            case .badly: "broken"
+            case .untested, .open: "notObserved"
+            }
+        return "<span class=\"badge \(kind)\">\(words)</span>"
     }
 }
 
@@ -138,6 +165,7 @@ extension DecisionReport {
         if mode == .audit { notes.append("<span class=\"tag\">Audit: not acted on</span>") }
         if let binding { notes.append("<span class=\"tag\">bound by \(binding)</span>") }
         for rule in rules { notes.append("<span class=\"tag\">rule \(rule)</span>") }
+        if let hindsight { notes.append("<br/>\(hindsight.verdict.badge) <span class=\"quiet\">\(hindsight.sentence)</span>") }
         guard !alternatives.isEmpty || !inputs.isEmpty || !outcomes.isEmpty || !steps.isEmpty else { return "\(sentence) \(notes)" }
         let summary = [
             alternatives.isEmpty ? nil : Words.count(alternatives.count, "alternative"), inputs.isEmpty ? nil : Words.count(inputs.count, "input"),
@@ -216,10 +244,15 @@ extension TaskReport {
         \(facts)<h3>Promises</h3>
         \(promiseTable)\(Timeline(task: self, generatedAt: generatedAt).markup)\(part("What it cost", costList))\(part("Failures and resumptions", failureList))\
         \(part("Checkpoints", checkpointTable))\(part("Predicted and observed", predictionTable(predictions)))\
-        \(part("Decisions", decisionTable(decisions, since: happened.submittedAt.time)))
+        \(part("Decisions", hindsights + decisionTable(decisions, since: happened.submittedAt.time)))
         </section>
 
         """
+    }
+
+    private var hindsights: Markup {
+        let totals = Totals.hindsights(decisions)
+        return totals.isEmpty ? .none : "<p>\(totals.map(\.words).joined(separator: "; ")).</p>\n"
     }
 
     private func part(_ title: String, _ content: Markup) -> Markup { content.text.isEmpty ? .none : "<h3>\(title)</h3>\n\(content)" }

@@ -4,17 +4,27 @@ import Vocabulary
 
 extension Report {
     /// Everything that the ledger holds, or what concerns one task.
-    package static func read(from ledger: any Ledger, generatedAt: Timestamp, task: TaskID? = nil) async throws(LedgerError) -> Report {
-        // In this order: an outcome that is read has its decision, and a decision the events behind it.
-        let outcomes = try await ledger.outcomes(task: task)
-        let decisions = try await ledger.decisions(DecisionQuery(limit: .max))
-        return make(events: try await ledger.everyEvent(), decisions: decisions, outcomes: outcomes, generatedAt: generatedAt, task: task)
+    package static func read(
+        from ledger: any Ledger, generatedAt: Timestamp, task: TaskID? = nil, period: ReportPeriod? = nil
+    ) async throws(LedgerError) -> Report {
+        let query = ExcerptQuery(task: task, decisionsSince: period?.since.map { Timestamp($0.time.rawValue - decisionsBefore.rawValue) })
+        return make(from: try await ledger.excerpt(query), generatedAt: generatedAt, task: task, period: period)
     }
 
-    /// - Parameter events: in the ledger's order.
+    /// Decisions from so long before a period are read, too: one that was in force when it began.
+    private static let decisionsBefore = Seconds.hours(24)
+
+    /// - Parameter whole: at least what is about the task, and about none.
     package static func make(
-        events: [EventRecord], decisions: [Decision], outcomes: [Outcome], generatedAt: Timestamp, task filter: TaskID? = nil
+        from whole: LedgerExcerpt, generatedAt: Timestamp, task filter: TaskID? = nil, period: ReportPeriod? = nil
     ) -> Report {
+        let since = period?.since?.time
+        let until = period?.until?.time ?? Timestamp(.infinity)
+        // As it looked at the period's end.
+        let now = min(generatedAt, until)
+        let events = whole.events.filter { $0.at <= until && (filter == nil || $0.event.task == nil || $0.event.task == filter) }
+        let decisions = whole.decisions.filter { $0.at <= until && (filter == nil || $0.task == filter) }
+        let outcomes = whole.outcomes.filter { $0.at <= until }
         let knowledge = Knowledge().folding(events)
         let context = DeclarationContext(events: events)
         var byDecision: [DecisionID: [Outcome]] = [:]
@@ -22,21 +32,24 @@ extension Report {
         var ofTask: [TaskID: [Decision]] = [:]
         for decision in decisions { if let task = decision.task { ofTask[task, default: []].append(decision) } }
 
-        let tasks = stories(events).filter { filter == nil || $0.submission.task == filter }.map { story in
+        let tasks = stories(events).filter { story in since.map { story.ending?.at ?? now >= $0 } ?? true }.map { story in
             TaskAccount(
                 story: story, state: knowledge.tasks[story.submission.task]?.state.name ?? "unknown", decisions: ofTask[story.submission.task] ?? [],
-                outcomes: byDecision, context: context, now: generatedAt
+                outcomes: byDecision, context: context, now: now, since: since
             ).report
         }
-        let chosen = filter.map { ofTask[$0] ?? [] } ?? decisions
-        let times = events.map(\.at)
+        func isTold(_ time: Timestamp) -> Bool { since.map { time >= $0 } ?? true }
+        let told = decisions.filter { isTold($0.at) }
+        let times = events.map(\.at).filter(isTold)
+        let ofNodes = told.filter { $0.task == nil }.map { decision in
+            DecisionReport(decision, outcomes: byDecision[decision.id] ?? [], hindsight: HindsightJudge.hindsight(ofNode: decision, events))
+        }
         return Report(
-            generatedAt: Moment(generatedAt), from: times.min().map(Moment.init), to: times.max().map(Moment.init), eventCount: events.count,
-            decisionCount: chosen.count, verdict: Standing.all(tasks.map(\.verdict), open: true), tasks: tasks,
-            decisions: chosen.filter { $0.task == nil }.map { DecisionReport($0, outcomes: byDecision[$0.id] ?? []) },
-            nodes: nodes(knowledge, events, generatedAt),
-            policies: policies(events), predictions: PredictionReport.summaries(chosen.flatMap { byDecision[$0.id] ?? [] }),
-            incidents: incidents(events, filter))
+            generatedAt: Moment(generatedAt), from: times.min().map(Moment.init), to: times.max().map(Moment.init), period: period,
+            proof: whole.proof, eventCount: times.count, decisionCount: told.count, verdict: Standing.all(tasks.map(\.verdict), open: true),
+            totals: Totals(tasks, others: ofNodes), tasks: tasks, decisions: ofNodes, nodes: nodes(knowledge, events, now),
+            policies: policies(events), predictions: PredictionReport.summaries(told.flatMap { byDecision[$0.id] ?? [] }),
+            incidents: incidents(events.filter { isTold($0.at) }))
     }
 
     private static func stories(_ events: [EventRecord]) -> [TaskStory] {
@@ -81,9 +94,8 @@ extension Report {
         }
     }
 
-    private static func incidents(_ events: [EventRecord], _ filter: TaskID?) -> [Incident] {
+    private static func incidents(_ events: [EventRecord]) -> [Incident] {
         events.compactMap { record in
-            if let filter, let task = record.event.task, task != filter { return nil }
             let sentence: String
             switch record.event {
             case .policyRejected(let name, let problems): sentence = "The declaration \(name) was rejected: \(problems.joined(separator: "; "))."
@@ -151,17 +163,5 @@ extension PredictionReport {
         guard !sorted.isEmpty else { return nil }
         let middle = sorted.count / 2
         return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
-    }
-}
-
-extension Ledger {
-    /// Page by page, so that no single answer is as long as the ledger.
-    package func everyEvent() async throws(LedgerError) -> [EventRecord] {
-        var all: [EventRecord] = []
-        while true {
-            let page = try await events(after: all.last?.sequence ?? 0, limit: 10_000)
-            if page.isEmpty { return all }
-            all += page
-        }
     }
 }

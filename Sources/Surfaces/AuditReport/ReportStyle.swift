@@ -31,6 +31,9 @@ package enum ReportStyle {
         details { margin-top: .25rem; } summary { cursor: pointer; color: var(--accent); font-size: .9em; width: max-content; max-width: 100%; }
         details[open] { background: var(--panel); border-radius: .4rem; padding: .4rem .75rem .6rem; } details table { margin-top: .5rem; font-size: .86rem; } details ul { margin: .6rem 0 0; padding-left: 1.2rem; }
         ul.failures { margin: 0; padding-left: 1.2rem; } ul.failures .when { color: var(--quiet); margin-right: .4rem; }
+        .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); gap: 1rem 2rem; } .plots figure { margin: .5rem 0; } .plots svg, .gantt svg { display: block; width: 100%; height: auto; } .gantt { margin: .5rem 0; } .gantt svg { min-width: 720px; }
+        .bar.kept { fill: var(--kept); background: none; fill-opacity: .45; } .bar.broken { fill: var(--broken); background: none; fill-opacity: .45; } .bar.notObserved { fill: var(--open); background: none; fill-opacity: .35; }
+        .diagonal { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 4 3; } .dot { fill: var(--accent); fill-opacity: .6; } .proof h2 { margin-top: .5rem; }
         footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem; color: var(--quiet); font-size: .88rem; }
         .timeline { margin: 1.25rem 0 .5rem; } .timeline svg { display: block; width: 100%; min-width: 720px; height: auto; }
         figcaption { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; color: var(--quiet); margin-top: .3rem; }
@@ -53,7 +56,7 @@ package enum ReportStyle {
         @media print { :root { --ground: #fff; --panel: #fff; --ink: #000; --quiet: #444; --line: #bbb; --accent: #1f5fa8; --kept: #17693a; --keptGround: #fff; --broken: #a3201d; --brokenGround: #fff;
           --open: #6b5200; --openGround: #fff; --upload: #8fb7e3; --stop: #b3541e; --down: #f7dcda; --deadline: #7a3fa0; }
           body { max-width: none; padding: 0; font-size: 10pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; } .badge { border: 1px solid; } a { color: inherit; text-decoration: none; }
-          h2, h3 { break-after: avoid; } tr, figure, li { break-inside: avoid; } section.task { break-before: page; } .scroll { overflow: visible; } details:not([open]) { display: none; }
+          h2, h3 { break-after: avoid; } tr, figure, li { break-inside: avoid; } section.task { break-before: page; } .plots { grid-template-columns: 1fr 1fr; } .gantt svg, .timeline svg { min-width: 0; } .scroll { overflow: visible; } details:not([open]) { display: none; }
           table { font-size: 8.5pt; } }
 
         """

@@ -1,3 +1,4 @@
+import Ports
 import Vocabulary
 
 extension Report {
@@ -19,6 +20,8 @@ extension Report {
             page.paragraph(
                 "Promises: " + counts.map { "\(Words.count($1, "task")) \($0 == .notObserved ? "open" : $0.words)" }.joined(separator: ", ") + ".")
         }
+        if let period { page.paragraph(period.words) }
+        writeTotals(to: &page)
         for task in tasks { task.write(to: &page) }
         writeNodes(to: &page)
         writePredictions(predictions, "Predicted and observed, means over all tasks", to: &page)
@@ -31,7 +34,19 @@ extension Report {
                 incidents.suffix(20).map { [Words.offset(span(start, $0.at.time)), $0.sentence] })
             if incidents.count > 20 { page.paragraph("… and \(incidents.count - 20) before these.", indent: 2) }
         }
+        if let proof {
+            page.blank()
+            page.paragraph("Proof")
+            for (term, words) in proof.words { page.entry(term, words, column: 11) }
+        }
         return page.text
+    }
+
+    private func writeTotals(to page: inout TextPage) {
+        guard tasks.count > 1 else { return }
+        page.blank()
+        page.paragraph("All tasks")
+        for (term, words) in totals.words { page.entry(term, words) }
     }
 
     private func writeNodes(to page: inout TextPage) {
@@ -141,6 +156,14 @@ extension TaskReport {
         if cost.committedCheckpoints > 0 {
             words.append(("upload", "\(Words.duration(cost.uploadSeconds)); compression, beside it, \(Words.duration(cost.compressSeconds))"))
         }
+        if cost.storedGiBHours > 0 { words.append(("kept", "\(Words.significant(cost.storedGiBHours, 3)) GiB hours in the store")) }
+        if let currency = cost.currency, let time = cost.timeCost, let network = cost.networkCost, let storage = cost.storageCost {
+            words.append(
+                (
+                    "in money",
+                    "\(Words.cost(time)) for time, \(Words.cost(network)) for the network, \(Words.cost(storage)) for storage, in \(currency)"
+                ))
+        }
         if !failures.isEmpty {
             words.append(("failures", "\(Words.duration(cost.lostWorkSeconds)) of work lost, \(Words.duration(cost.downSeconds)) down"))
         }
@@ -183,10 +206,17 @@ extension TaskReport {
         let counts = Decision.Kind.allCases.compactMap { kind in kinds[kind].map { "\($0) \(kind.rawValue)" } }.joined(separator: ", ")
         page.paragraph("Decisions (\(counts))", indent: 2)
         page.table(
-            [.init(title: "decision"), .init(title: "when", isRight: true), .init(title: "sentence", takesRest: true)],
+            [
+                .init(title: "decision"), .init(title: "when", isRight: true), .init(title: "came out"), .init(title: "sentence", takesRest: true),
+            ],
             decisions.suffix(12).map {
-                [$0.decision.rawValue, since($0.at), $0.sentence + ($0.mode == .audit ? " (Audit: recorded, not acted on)" : "")]
+                [
+                    $0.decision.rawValue, since($0.at), $0.hindsight?.verdict.rawValue ?? "-",
+                    $0.sentence + ($0.mode == .audit ? " (Audit: recorded, not acted on)" : "")
+                        + ($0.hindsight?.verdict == .badly ? " But: \($0.hindsight?.sentence ?? "")" : ""),
+                ]
             })
+        for total in Totals.hindsights(decisions) { page.paragraph("\(total.words).", indent: 4, hanging: 2) }
         if decisions.count > 12 { page.paragraph("… and \(decisions.count - 12) before these: `cairn decisions --task \(task)`.", indent: 4) }
     }
 }
@@ -223,5 +253,58 @@ extension Interruption {
         guard let resumedOn, let recoverySeconds else { return sentence + "It has not run again\(held(recoveryStanding))." }
         return sentence
             + "Ran again on \(resumedOn) from \(checkpoint?.rawValue ?? "the beginning") after \(Words.duration(recoverySeconds))\(held(recoveryStanding))."
+    }
+}
+
+extension ReportPeriod {
+    var words: String {
+        let beginning = since.map { "From \(Words.moment($0.time))" } ?? "From the beginning"
+        return beginning + (until.map { " to \(Words.moment($0.time))" } ?? "")
+            + ": cost, failures, checkpoints and decisions are of that time; promises are judged by all that was known at its end."
+    }
+}
+
+extension LedgerProof {
+    /// What it takes to find the report's ledger again, and to miss it.
+    var words: [(String, String)] {
+        var words = [("ledger", head.ledger), ("record", "\(head.record)"), ("head", head.digest)]
+        guard let signed else { return words + [("signed", "not yet")] }
+        words.append(("signed", "record \(signed.head.record) at \(Words.moment(signed.atEpochSeconds))"))
+        if signed.head.digest != head.digest { words.append(("", signed.head.digest)) }
+        return words + [
+            ("key", "\(signed.fingerprint.split(separator: ":").last ?? "") (its SHA-256)"),
+            ("signature", "\(signed.signature.prefix(64)) \(signed.signature.dropFirst(64))"),
+        ]
+    }
+}
+
+extension Totals {
+    var words: [(String, String)] {
+        var stopped = "\(Words.duration(stopSeconds)) of \(Words.duration(runningSeconds)) running"
+        if let stoppedShare { stopped += " (\(Words.share(stoppedShare)))" }
+        var sent = "\(Words.bytes(sentBytes)) (\(Words.bytes(storedBytes)) with all copies)"
+        if fetchedBytes > .zero { sent += ", \(Words.bytes(fetchedBytes)) fetched to resume" }
+        var words = [
+            ("checkpoints", "\(committedCheckpoints) committed" + (failedCheckpoints > 0 ? ", \(failedCheckpoints) failed" : "")),
+            ("stopped", stopped), ("sent", sent), ("kept", "\(Words.significant(storedGiBHours, 3)) GiB hours in the store"),
+            ("failures", "\(failures), \(Words.duration(lostWorkSeconds)) of work lost, \(Words.duration(downSeconds)) down"),
+        ]
+        for total in money {
+            words.append(
+                (
+                    "in \(total.currency)",
+                    "\(Words.cost(total.timeCost)) for time, \(Words.cost(total.networkCost)) for the network, "
+                        + "\(Words.cost(total.storageCost)) for storage; \(Words.fixed(total.penaltyOwed, 2)) of penalties owed"
+                ))
+        }
+        if !hindsights.isEmpty { words.append(("decisions", hindsights.map(\.words).joined(separator: "; "))) }
+        return words
+    }
+}
+
+extension Totals.HindsightTotal {
+    var words: String {
+        let parts = [(well, "well"), (badly, "badly"), (untested, "not put to the test"), (open, "open")].filter { $0.0 > 0 }
+        return "\(kind.rawValue): " + parts.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 }

@@ -8,6 +8,8 @@ struct TaskAccount {
     let outcomes: [DecisionID: [Outcome]]
     let context: DeclarationContext
     let now: Timestamp
+    /// Only what came from then on is told and counted; promises are judged by all of it.
+    var since: Timestamp?
 
     private var submission: TaskSubmission { story.submission }
     private var sla: TaskSLA { submission.sla }
@@ -19,17 +21,27 @@ struct TaskAccount {
         let failures = self.failures
         let checkpoints = self.checkpoints
         let happened = self.happened
-        let cost = cost(checkpoints, failures)
         let promises = PromiseJudge(
-            sla: sla, submittedAt: submission.submittedAt, ending: story.ending, happened: happened, cost: cost, failures: failures, now: now
+            sla: sla, submittedAt: submission.submittedAt, ending: story.ending, happened: happened,
+            cost: cost(checkpoints, failures, since: nil), failures: failures, now: now
         ).promises
+        let judge = HindsightJudge(account: self, checkpoints: checkpoints, failures: failures)
+        let told = decisions.filter { isTold($0.at) }
         let (verdict, sentence) = Self.verdict(promises, story.ending, happened)
         return TaskReport(
             task: submission.task, state: state, verdict: verdict, sentence: sentence, promised: promised, happened: happened, promises: promises,
-            cost: cost,
-            lives: lives, failures: failures, checkpoints: checkpoints,
-            predictions: PredictionReport.summaries(decisions.flatMap { outcomes[$0.id] ?? [] }),
-            decisions: decisions.map { DecisionReport($0, outcomes: outcomes[$0.id] ?? []) }, timeline: timeline)
+            cost: cost(checkpoints.filter { isTold($0.at) }, failures.filter { isTold($0.at.time) }, since: since),
+            lives: lives.filter { isTold($0.endedAt?.time) }, failures: failures.filter { isTold($0.at.time) },
+            checkpoints: checkpoints.filter { isTold($0.at) },
+            predictions: PredictionReport.summaries(told.flatMap { outcomes[$0.id] ?? [] }),
+            decisions: told.map { DecisionReport($0, outcomes: outcomes[$0.id] ?? [], hindsight: judge.hindsight(of: $0)) },
+            timeline: timeline.filter { isTold($0.at.time) })
+    }
+
+    /// What has no time yet is told.
+    private func isTold(_ time: Timestamp?) -> Bool {
+        guard let time, let since else { return true }
+        return time >= since
     }
 
     static func verdict(_ promises: [Promise], _ ending: TaskStory.Ending?, _ happened: Happened) -> (Standing, String) {
@@ -169,7 +181,7 @@ struct TaskAccount {
         story.checkpoints.map { made in
             let record = made.record
             let isOver = story.ending != nil || made.epoch < story.currentEpoch
-            let status: CheckpointReport.Status = record != nil ? (made.isPruned ? .pruned : .committed) : made.trouble?.status ?? .unfinished
+            let status: CheckpointReport.Status = record != nil ? (made.prunedAt != nil ? .pruned : .committed) : made.trouble?.status ?? .unfinished
             return CheckpointReport(
                 checkpoint: made.id, status: status, epoch: made.epoch, node: made.node, decision: made.decision,
                 startedAt: made.startedAt.map(Moment.init),
@@ -178,28 +190,61 @@ struct TaskAccount {
                 stopSeconds: made.stopSeconds ?? record?.stopSeconds, latencySeconds: record?.latencySeconds, uploadSeconds: record?.uploadSeconds,
                 compressSeconds: record?.compressSeconds, memoryBytes: record?.memoryBytes, diskBytes: record?.diskBytes,
                 nonZeroBytes: record?.nonZeroBytes, sentBytes: record?.sentBytes, codec: record?.codec, replication: record?.replication,
-                storedBytes: record.map { $0.storedBytes ?? ByteCount($0.sentBytes.rawValue * Int64($0.replication.memory)) },
+                storedBytes: record?.bytesInStore,
                 includedBase: record?.includedBase, resumptions: story.lives.count { $0.from == made.id && $0.startedAt != nil },
                 reason: made.trouble?.reason ?? (status == .unfinished && isOver ? "not heard of again" : nil))
         }
     }
 
-    private func cost(_ checkpoints: [CheckpointReport], _ failures: [Interruption]) -> TaskCost {
-        let running = story.lives.compactMap { life in life.startedAt.map { max(.zero, span($0, life.endedAt ?? until)) } }.reduce(.zero, +)
+    private func cost(_ checkpoints: [CheckpointReport], _ failures: [Interruption], since: Timestamp?) -> TaskCost {
+        func later(_ time: Timestamp) -> Timestamp { since.map { max($0, time) } ?? time }
+        let running = story.lives.compactMap { life in
+            life.startedAt.map { max(.zero, span(later($0), max(later($0), life.endedAt ?? until))) }
+        }.reduce(.zero, +)
         let stops = checkpoints.compactMap(\.stopSeconds)
         let stopped = rounded(stops.reduce(.zero, +))
         let committed = checkpoints.filter { $0.committedAt != nil }
         func sum(_ part: (CheckpointReport) -> Seconds?) -> Seconds { rounded(committed.compactMap(part).reduce(.zero, +)) }
+        let stored = committed.compactMap(\.storedBytes).reduce(.zero, +)
+        let fetched = story.lives.filter { life in life.startedAt.map { $0 >= later($0) } ?? false }.compactMap(\.resumption?.fetchedBytes)
+            .reduce(.zero, +)
+        let kept = keptGiBHours(since: since)
+        let elapsed = max(.zero, span(later(submission.submittedAt), max(later(submission.submittedAt), until)))
+        let inForce = context.policy(for: sla).flatMap { PricesInForce(sla.preference, $0) }
         return TaskCost(
             committedCheckpoints: committed.count, failedCheckpoints: checkpoints.count { $0.status == .failed || $0.status == .refused },
             runningSeconds: rounded(running), stopSeconds: stopped, stoppedShare: running > .zero ? stopped / running : nil,
             longestStopSeconds: stops.max(),
             uploadSeconds: sum(\.uploadSeconds), compressSeconds: sum(\.compressSeconds), latencySeconds: sum(\.latencySeconds),
             sentBytes: committed.compactMap(\.sentBytes).reduce(.zero, +),
-            storedBytes: committed.compactMap(\.storedBytes).reduce(.zero, +),
-            fetchedBytes: story.lives.compactMap(\.resumption?.fetchedBytes).reduce(.zero, +),
-            lostWorkSeconds: rounded(failures.compactMap(\.lostWorkSeconds).reduce(.zero, +)), downSeconds: rounded(downTime(failures)))
+            storedBytes: stored, fetchedBytes: fetched,
+            lostWorkSeconds: rounded(failures.compactMap(\.lostWorkSeconds).reduce(.zero, +)), downSeconds: rounded(downTime(failures)),
+            storedGiBHours: kept, currency: inForce?.currency,
+            timeCost: inForce.map { money($0.timePerHour * elapsed.rawValue / 3_600) },
+            networkCost: inForce.map { money($0.networkPerGiB * (stored + fetched).gibibytes) },
+            storageCost: inForce.map { money($0.storagePerGiBHour * kept) }, penaltyOwed: penalty(since: since),
+            penaltyCurrency: sla.penalty?.amount.currency)
     }
+
+    /// Bytes in the store over time.
+    private func keptGiBHours(since: Timestamp?) -> Double {
+        story.checkpoints.reduce(0) { sum, made in
+            guard let record = made.record else { return sum }
+            let from = since.map { max($0, record.committedAt) } ?? record.committedAt
+            let hours = max(0, ((made.prunedAt ?? now) - from).rawValue / 3_600)
+            return sum + record.bytesInStore.gibibytes * hours
+        }
+    }
+
+    /// What is owed by now, without what was owed before.
+    private func penalty(since: Timestamp?) -> Double? {
+        guard let penalty = sla.penalty, let deadline else { return sla.penalty.map { _ in 0 } }
+        func owed(at time: Timestamp) -> Double { penalty.owed(lateness: max(.zero, span(deadline, time))).amount }
+        return money(owed(at: until) - (since.map { owed(at: min($0, until)) } ?? 0))
+    }
+
+    /// Without the noise of its last digits.
+    private func money(_ amount: Double) -> Double { (amount * 1e9).rounded() / 1e9 }
 
     /// A task that fails again before it ran again is down once.
     private func downTime(_ failures: [Interruption]) -> Seconds {
@@ -225,4 +270,18 @@ struct TaskAccount {
                 || index > 0 && samples[index - 1].epoch != sample.epoch
         }.map { ProgressPoint(at: Moment($1.at), progress: $1.fraction, epoch: $1.epoch) }
     }
+}
+
+extension CheckpointRecord {
+    /// With all copies; a record of an earlier version says what was sent.
+    var bytesInStore: ByteCount { storedBytes ?? ByteCount(sentBytes.rawValue * Int64(replication.memory)) }
+}
+
+extension CheckpointReport {
+    /// The newest that was heard of it while it was made.
+    var at: Timestamp? { (committedAt ?? capturedAt ?? startedAt)?.time }
+}
+
+extension ByteCount {
+    var gibibytes: Double { Double(rawValue) / 0x1p30 }
 }

@@ -9,7 +9,7 @@ import Vocabulary
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measurements.",
-        subcommands: [Checkpoint.self, Upload.self, Compress.self, Paper.self, Planner.self, FrontierBench.self])
+        subcommands: [Checkpoint.self, Upload.self, Compress.self, Paper.self, Planner.self, FrontierBench.self, LedgerCommand.self])
 
     struct Checkpoint: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

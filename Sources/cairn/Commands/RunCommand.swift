@@ -56,6 +56,10 @@ struct RunCommand: AsyncParsableCommand {
         let metrics = MetricsPage(
             tally: tally, source: manager, health: { await manager.health() }, cycles: { await manager.cycleTimes },
             ledgerBytes: { directory.ledgerBytes })
+        let notary = LedgerNotary(ledger: ledger, key: try directory.key(), directory: directory, time: SystemTime(), log: { log.say($0) })
+        // Beside the group, which would wait for it.
+        let ending = Task { try await notary.signAtTheEnd() }
+        defer { ending.cancel() }
         var logger = Logger(label: "http")
         logger.logLevel = .warning
         let pages = Dashboard(commands: manager, source: manager, ledger: ledger, time: SystemTime()).routes
@@ -77,6 +81,7 @@ struct RunCommand: AsyncParsableCommand {
                 }
             }
             group.addTask { try await manager.run { supervisor.tellAlive() } }
+            group.addTask { try await notary.run() }
             if let node {
                 group.addTask { [agent] in
                     try await Composition.agent(NodeID(node), fleet: declared, options: agent, link: DirectLink(manager: manager)).run()

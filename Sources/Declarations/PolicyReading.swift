@@ -17,6 +17,7 @@ struct PolicyReading {
     static let strategies = ["adaptive", "exact", "daly", "young", "fixed", "never"]
     static let codecs = [Codec.zstd, .gzip, .none]
     static let checkpointAbove = ByteCount(1_024)...Quantity.largestSize
+    static let networkCeiling = ByteCount(1_024)...Quantity.largestSize
 
     let spec: Reading
 
@@ -28,9 +29,12 @@ struct PolicyReading {
         let settings = given.applied(to: CheckpointPolicy.Settings())
         Self.tellContradictions(settings, fields, whose: "the default")
         let rules = fields["rules"].map { self.rules($0, over: settings) } ?? []
+        let network = fields["network"]?.fields(DeclaredKeys.network)
+        let ceiling = network?.required("ceiling", "bytes a second, for example 40MiB")?.size(Self.networkCeiling)
         guard let currency else { return nil }
         return CheckpointPolicy(
-            name: name, currency: currency, preferences: Self.defaultPreferences.merging(preferences) { $1 }, settings: settings, rules: rules)
+            name: name, currency: currency, preferences: Self.defaultPreferences.merging(preferences) { $1 }, settings: settings, rules: rules,
+            networkBytesPerSecond: ceiling)
     }
 
     private func preferences(_ reading: Reading) -> [String: Prices] {

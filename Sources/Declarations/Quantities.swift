@@ -211,9 +211,9 @@ package enum Quantity {
 }
 
 /// What was written, fit for a line of a report: short, and without what would move a terminal's cursor.
-func shown(_ text: String) -> String {
-    let plain = String(String.UnicodeScalarView(text.unicodeScalars.prefix(61).map { isPrintable($0) ? $0 : "\u{FFFD}" }))
-    return text.unicodeScalars.count > 60 ? String(plain.unicodeScalars.prefix(57)) + "…" : plain
+func shown(_ text: String, atMost count: Int = 60) -> String {
+    let plain = String(String.UnicodeScalarView(text.unicodeScalars.prefix(count + 1).map { isPrintable($0) ? $0 : "\u{FFFD}" }))
+    return text.unicodeScalars.count > count ? String(plain.unicodeScalars.prefix(count - 3)) + "…" : plain
 }
 
 private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {

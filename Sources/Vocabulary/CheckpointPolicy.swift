@@ -12,13 +12,19 @@ package struct CheckpointPolicy: Hashable, Sendable, Codable {
     package var settings: Settings
     /// Tried in order; every rule that matches is applied, later ones over earlier ones.
     package var rules: [Rule]
+    /// Bytes a second that uploads of all its tasks may take together, copies counted; nil: as much as there is.
+    package var networkBytesPerSecond: ByteCount?
 
-    package init(name: String, currency: String, preferences: [String: Prices], settings: Settings, rules: [Rule] = []) {
+    package init(
+        name: String, currency: String, preferences: [String: Prices], settings: Settings, rules: [Rule] = [],
+        networkBytesPerSecond: ByteCount? = nil
+    ) {
         self.name = name
         self.currency = currency
         self.preferences = preferences
         self.settings = settings
         self.rules = rules
+        self.networkBytesPerSecond = networkBytesPerSecond
     }
 
     /// All that a rule may override.

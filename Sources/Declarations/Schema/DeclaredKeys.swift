@@ -119,8 +119,15 @@ enum DeclaredKeys {
             Key("currency", .currency, default: nil, "what all prices are in"),
             Key("preferences", .names(.mapping(prices)), default: "below", "what owners may prefer; more names can be added"),
         ] + settings + [
+            Key("network", .mapping(network), default: "none", "bounds what uploads take; see [staggering](policy-tools.md#staggering)"),
             Key("rules", .list(.mapping(rule)), default: "none", "tried in order; every one that matches is applied, later ones over earlier ones")
         ])
+
+    static let network = Keys([
+        Key(
+            "ceiling", .size(PolicyReading.networkCeiling), default: nil,
+            "in a second: what uploads of all tasks of this policy may take together, copies counted")
+    ])
 
     /// A policy's own, and its rules'.
     private static let settings = [

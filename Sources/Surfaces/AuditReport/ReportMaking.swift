@@ -148,14 +148,17 @@ extension PredictionReport {
             guard let predicted = outcome.predicted, predicted.isFinite, outcome.observed.isFinite else { continue }
             pairs[outcome.quantity, default: []].append((predicted, outcome.observed))
         }
-        return pairs.sorted { $0.key < $1.key }.map { quantity, pairs in
-            let count = Double(pairs.count)
-            let ratios = pairs.filter { $0.predicted > 0 }.map { $0.observed / $0.predicted }.sorted()
-            return PredictionReport(
-                quantity: quantity, count: pairs.count, meanPredicted: pairs.map(\.predicted).reduce(0, +) / count,
-                meanObserved: pairs.map(\.observed).reduce(0, +) / count, meanError: pairs.map { $0.observed - $0.predicted }.reduce(0, +) / count,
-                meanAbsoluteError: pairs.map { abs($0.observed - $0.predicted) }.reduce(0, +) / count, medianRatio: median(ratios))
-        }
+        return pairs.sorted { $0.key < $1.key }.map { PredictionReport($0.key, $0.value) }
+    }
+
+    /// - Parameter pairs: at least one.
+    init(_ quantity: String, _ pairs: [(predicted: Double, observed: Double)]) {
+        let count = Double(pairs.count)
+        let ratios = pairs.filter { $0.predicted > 0 }.map { $0.observed / $0.predicted }.sorted()
+        self.init(
+            quantity: quantity, count: pairs.count, meanPredicted: pairs.map(\.predicted).reduce(0, +) / count,
+            meanObserved: pairs.map(\.observed).reduce(0, +) / count, meanError: pairs.map { $0.observed - $0.predicted }.reduce(0, +) / count,
+            meanAbsoluteError: pairs.map { abs($0.observed - $0.predicted) }.reduce(0, +) / count, medianRatio: Self.median(ratios))
     }
 
     /// - Parameter sorted: in ascending order.

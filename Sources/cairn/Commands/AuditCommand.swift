@@ -8,7 +8,7 @@ import Vocabulary
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Reports from the ledger, and the proof that it is as it was written.",
-        subcommands: [ReportCommand.self, VerifyCommand.self, KeyCommand.self])
+        subcommands: [ReportCommand.self, VerifyCommand.self, KeyCommand.self, CalibrationCommand.self])
 
     struct ReportCommand: AsyncParsableCommand {
         enum Format: String, ExpressibleByArgument, CaseIterable { case text, html, json, csv }

@@ -13,9 +13,14 @@ struct DecisionsCommand: AsyncParsableCommand {
     @Option(help: "Only about this task.") var task: String?
     @Option(help: "Only of this kind: \(Decision.Kind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: String?
     @Option(help: "At most so many, the newest.") var limit = 1_000
+    @Flag(help: "Those of Audit mode alone: what would have been done beside what was.") var audit = false
     @Flag(help: "Print JSON.") var json = false
 
     func run() async throws {
+        if audit {
+            guard kind == nil else { throw Failure.cannotTry("--audit shows all that was decided in Audit mode: leave out --kind") }
+            return try await printSideBySide()
+        }
         var kinds: [Decision.Kind] = []
         if let kind {
             guard let known = Decision.Kind(rawValue: kind) else { throw Failure.cannotTry("no kind of decision is called \(kind)") }
@@ -58,6 +63,14 @@ struct DecisionsCommand: AsyncParsableCommand {
             print("\(decision.decision)  \(time)  \(decision.kind.rawValue)\(decision.mode == .audit ? " (audit)" : "")  \(decision.sentence)")
         }
     }
+
+    private func printSideBySide() async throws {
+        let report = try await Report.read(from: try state.directory.ledger(), generatedAt: SystemTime().now(), task: task.map { TaskID($0) })
+        let audited = report.tasks.compactMap(\.sideBySide)
+        if json { return printJSON(audited) }
+        if audited.isEmpty { print("nothing was decided in Audit mode") }
+        print(audited.map { $0.text(width: Terminal.width) }.joined(separator: "\n"), terminator: "")
+    }
 }
 
 struct ExplainCommand: AsyncParsableCommand {
@@ -77,5 +90,28 @@ struct ExplainCommand: AsyncParsableCommand {
                 whatIf: { $0.situation == nil ? nil : WhatIf.counterfactuals(of: $0) })
         else { throw Failure.notDone("no decision \(decision)") }
         print(json ? explanation.json() : explanation.text(width: Terminal.width) + "\n", terminator: "")
+    }
+}
+
+extension AuditCommand {
+    struct CalibrationCommand: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "calibration", abstract: "How good predictions were: each quantity, and the probabilities of deadlines.",
+            discussion: "Exit status: 0 something could be compared; 1 nothing that was predicted has been observed yet; 2 it could not be tried.")
+        @OptionGroup var state: StateOption
+        @Option(help: "Directory to write plots to, as SVG.") var plot: String?
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let calibration = try await Calibration.read(from: try state.directory.ledger(), generatedAt: SystemTime().now())
+            if let plot {
+                do {
+                    try FileManager.default.createDirectory(atPath: plot, withIntermediateDirectories: true)
+                    for (name, text) in calibration.plots { try Data(text.utf8).write(to: URL(fileURLWithPath: plot).appendingPathComponent(name)) }
+                } catch { throw Failure.cannotTry("cannot write plots to \(plot): \(error.localizedDescription)") }
+            }
+            print(json ? calibration.json() : calibration.text(width: Terminal.width), terminator: "")
+            if calibration.models.isEmpty, calibration.deadlines == nil { throw ExitCode(1) }
+        }
     }
 }

@@ -1,7 +1,7 @@
 /// What happens next: a heap by time; what happens at the same time happens in the order in which it was put in.
 struct EventQueue {
     enum Kind: UInt8 {
-        case submit, task, transfer, nodeDown, nodeUp, nodeSilent, nodeBare
+        case submit, task, transfer, nodeDown, nodeUp, nodeSilent, nodeBare, look
     }
 
     struct Entry {

@@ -42,6 +42,12 @@ struct TaskRun {
         var at: Double
     }
 
+    /// A checkpoint that is due and waits for its turn.
+    struct Wanted {
+        var order: CheckpointOrder
+        var id: OrderID?
+    }
+
     let submission: TaskSubmission
     let guest: Guest
     let submittedAt: Double
@@ -65,6 +71,9 @@ struct TaskRun {
     /// The node that was lost under it, until it is on another.
     var lostFrom: Int?
     var underway: Underway?
+    var wanted: Wanted?
+    /// As it was found when it was planned last.
+    var failureRatePerSecond = 0.0
     /// Bytes in the store of the checkpoints kept, oldest first, and their sum, copies included.
     var kept: [Double] = []
     var keptBytes = 0.0

@@ -35,7 +35,10 @@ extension World {
         tasks[index].nextPlanning = scenario.moments.next(
             after: now, lifeBegan: tasks[index].lifeBegan, left: tasks[index].guest.workSeconds - tasks[index].work)
         for decision in plan.decisions where decision.mode == .enforce { carryOut(decision, findings, index) }
+        tasks[index].failureRatePerSecond = findings.tasks.first?.failureRate.perSecond ?? 0
+        if tasks[index].interval == nil { tasks[index].wanted = nil }
         if tasks[index].phase == .running { arm(index) }
+        look()
         if tasks[index].node == nil, tasks[index].phase != .done {
             tasks[index].phase = .waiting
             waiting.append(index)
@@ -62,7 +65,7 @@ extension World {
                 tasks[index].tell(.taskPlaced(task: tasks[index].id, epoch: .first, node: node), at: timestamp)
                 occupy(place, by: index)
                 beginLife(index)
-            case .checkpoint(_, _, _, let order): capture(index, order, as: OrderID("checkpoint-\(decision.id)"))
+            case .checkpoint(_, _, _, let order): want(index, order, as: OrderID("checkpoint-\(decision.id)"))
             case .resume(_, let node, let epoch):
                 guard let place = nodes.firstIndex(where: { $0.id == node }) else { continue }
                 tasks[index].epoch = epoch.next

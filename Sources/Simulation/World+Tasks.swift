@@ -17,7 +17,7 @@ extension World {
         guard tasks[index].phase == .running else { return }
         let (since, work, speed) = (tasks[index].since, tasks[index].work, tasks[index].speed)
         var next = min(since + max(0, tasks[index].guest.workSeconds - work) / speed, max(tasks[index].nextPlanning, now))
-        if let interval = tasks[index].interval, tasks[index].underway == nil {
+        if let interval = tasks[index].interval, tasks[index].underway == nil, tasks[index].wanted == nil {
             next = min(next, since + max(0, tasks[index].capturedWork + interval - work) / speed)
         }
         queue.push(.task, index, at: next, version: tasks[index].version)
@@ -32,10 +32,12 @@ extension World {
             if tasks[index].work >= tasks[index].guest.workSeconds - slack { return end(index, finished: true) }
             if tasks[index].nextPlanning <= now + slack {
                 plan(index)
-            } else if tasks[index].underway == nil, let interval = tasks[index].interval, let order = tasks[index].schedule?.standing.order,
+            } else if tasks[index].underway == nil, tasks[index].wanted == nil, let interval = tasks[index].interval,
+                let order = tasks[index].schedule?.standing.order,
                 tasks[index].work >= tasks[index].capturedWork + interval - slack
             {
-                capture(index, order, as: nil)
+                want(index, order, as: nil)
+                if tasks[index].phase == .running { arm(index) }
             } else {
                 arm(index)
             }
@@ -50,6 +52,7 @@ extension World {
     mutating func capture(_ index: Int, _ order: CheckpointOrder, as id: OrderID?) {
         guard tasks[index].phase == .running, tasks[index].underway == nil else { return }
         tasks[index].advance(to: now)
+        tasks[index].wanted = nil
         tasks[index].captures += 1
         let number = tasks[index].captures
         let image = tasks[index].guest.image(
@@ -103,6 +106,7 @@ extension World {
         guard tasks[index].phase == .running else { return }
         if PlanningMoments.isDue(afterCheckpoint: tasks[index].account.checkpoints) { tasks[index].nextPlanning = now }
         arm(index)
+        look()
     }
 
     // MARK: Links
@@ -244,6 +248,7 @@ extension World {
             tasks[index].account.sentBytes += finish(transfer) * transfers[transfer].copies
         }
         tasks[index].underway = nil
+        tasks[index].wanted = nil
         tasks[index].phase = .down
         tasks[index].version &+= 1
         tasks[index].isOrdered = wasStarting
@@ -274,6 +279,7 @@ extension World {
         if let transfer = tasks[index].underway?.transfer { tasks[index].account.sentBytes += finish(transfer) * transfers[transfer].copies }
         if let fetch = tasks[index].fetch { tasks[index].account.sentBytes += finish(fetch) }
         tasks[index].underway = nil
+        tasks[index].wanted = nil
         tasks[index].fetch = nil
         log?.append(Happening(at: now, finished ? .finished(tasks[index].id) : .ended(tasks[index].id)))
         tasks[index].phase = .done

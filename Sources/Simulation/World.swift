@@ -1,6 +1,7 @@
 import Analysis
 import Knowledge
 import Planning
+import PlanningModel
 import Vocabulary
 
 /// One run: nodes that fail, links that are shared, guests that work, and the manager's analysis and planning, which decide.
@@ -45,6 +46,12 @@ struct World {
     /// nil: nobody wants to know.
     var log: [Happening]?
 
+    /// nil: the policy knows no ceiling, and what is due is taken at once.
+    let admission: UploadAdmission?
+    /// Bytes that the ceiling had not let through at a moment, and when uploads are looked at next.
+    var backlog = (bytes: 0.0, at: 0.0)
+    var nextLook = Double.infinity
+
     /// When the simulated world begins, by its own clock: 2000-01-01T00:00:00Z.
     static let origin = Timestamp(946_684_800)
     var timestamp: Timestamp { Self.origin + Seconds(now) }
@@ -77,8 +84,14 @@ struct World {
         self.detectionSeconds = detectionSeconds
         horizon = scenario.horizon.rawValue
         unfinished = scenario.tasks.count
+        admission = candidacy.policy.networkBytesPerSecond.map {
+            UploadAdmission(ceilingBytesPerSecond: Double($0.rawValue), stepSeconds: Planning.lookSeconds)
+        }
+        // Tasks are planned one at a time, which does not show what the others send: uploads are admitted here, by the same rule.
+        var policy = candidacy.policy
+        policy.networkBytesPerSecond = nil
         known = Knowledge().folding([
-            EventRecord(sequence: 1, at: Self.origin, source: .manager, event: .policyLoaded(candidacy.policy, version: candidacy.version))
+            EventRecord(sequence: 1, at: Self.origin, source: .manager, event: .policyLoaded(policy, version: candidacy.version))
         ])
         nodes = scenario.fleet.nodes.enumerated().map { index, node in
             NodeRun(id: node.id, outages: OutageStream(scenario.failures, node: index, seed: scenario.seed, run: run))
@@ -129,6 +142,11 @@ struct World {
                 guard nodes[subject].life == next.version, !nodes[subject].isUp, !nodes[subject].isDeclaredLost else { continue }
                 events += 1
                 planNodes(silent: subject)
+            case .look:
+                guard next.time == nextLook else { continue }
+                events += 1
+                nextLook = .infinity
+                look()
             case .nodeBare:
                 guard nodes[subject].life == next.version, nodes[subject].isUp else { continue }
                 events += 1

@@ -19,6 +19,8 @@ package struct Plan: Hashable, Sendable {
 package enum Planning {
     /// Version of what is computed here, kept with each decision.
     package static let models = "2"
+    /// How often the manager looks, about: what a ceiling of the network lets through until the next time may begin now.
+    package static let lookSeconds = 1.0
 
     /// - Parameter elsewhere: tasks that each node has beside those that are known here, where planning is for few of many.
     package static func plan(

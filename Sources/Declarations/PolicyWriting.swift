@@ -118,6 +118,11 @@ package struct PolicyDifference: Hashable, Sendable, Codable {
     package var key: String
     package var left: String?
     package var right: String?
+    package init(key: String, left: String?, right: String?) {
+        self.key = key
+        self.left = left
+        self.right = right
+    }
 
     package static func between(_ left: CheckpointPolicy, _ right: CheckpointPolicy) -> [PolicyDifference] {
         let (ours, theirs) = (left.keys, right.keys)

@@ -169,7 +169,7 @@ package enum Quantity {
     }
 
     /// RFC 3339, for example `2027-01-01T00:00:00Z` or `…+01:00`. A leap second is the moment after it.
-    static func moment(_ text: String) throws(Trouble) -> Timestamp {
+    package static func moment(_ text: String) throws(Trouble) -> Timestamp {
         let pattern = #/([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,18})?([Zz]|[+-][0-9]{2}:[0-9]{2})/#
         let wanted = "a moment is written 2027-01-31T18:00:00Z or 2027-01-31T19:00:00+01:00"
         guard let match = text.wholeMatch(of: pattern), let year = Int(match.1), let month = Int(match.2), let day = Int(match.3),

@@ -23,6 +23,26 @@ package struct Situation: Hashable, Sendable, Codable {
     /// P(deadline met) as it was forecast with the schedule that was in force: what rules of a policy ask for.
     package var forecastMet: Probability?
 
+    /// Set by somebody over the policy and its rules.
+    package var modeSet: CheckpointPolicy.Mode?
+    /// Where a node is chosen: those that could take the task, in the fleet's order. `failureRatePerSecond` is of the node that it was on.
+    package var nodes: [NodeOption]?
+    /// Where checkpoints are pruned: how long ago each of those kept was captured, oldest first.
+    package var checkpointAges: [Seconds]?
+
+    /// A node that could take the task.
+    package struct NodeOption: Hashable, Sendable, Codable {
+        package var node: NodeID
+        /// Other tasks that are there, or on their way.
+        package var tasks: Int
+        package var failureRatePerSecond: Double
+        package init(node: NodeID, tasks: Int, failureRatePerSecond: Double) {
+            self.node = node
+            self.tasks = tasks
+            self.failureRatePerSecond = failureRatePerSecond
+        }
+    }
+
     /// Of one checkpoint with one codec.
     package struct Costs: Hashable, Sendable, Codable {
         package var codec: Codec

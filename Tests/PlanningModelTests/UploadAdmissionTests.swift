@@ -67,7 +67,7 @@ struct UploadAdmissionTests {
         return began
     }
 
-    @Test("over random bursts the ceiling holds, no limit that could be kept is broken, and nothing waits for ever", arguments: [1, 2, 3, 4])
+    @Test("over random bursts the ceiling holds, no limit that could be kept is broken, and nothing waits for ever", arguments: UInt64(1)...4)
     func property(seed: UInt64) {
         var random = Seeded(seed)
         for _ in 0..<100 * thoroughness { burst(&random, seed) }

@@ -134,4 +134,92 @@ struct CommandTests {
         #expect(ended.status == 0)
         #expect(ended.output.hasPrefix("OVERVIEW: ") && ended.output.contains("USAGE: cairn \(command)"))
     }
+
+    @Test("an SLA is checked against a fleet before it is submitted: what can be kept, and what would do where it cannot")
+    func admission() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "cairn-admission-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { do { try FileManager.default.removeItem(at: folder) } catch { Issue.record(error) } }
+        func fleet(_ mtbf: String) throws -> String {
+            let file = folder.appending(path: "fleet-\(mtbf).yaml")
+            try """
+            apiVersion: cairn/v1
+            kind: Fleet
+            metadata: {name: f}
+            spec:
+              images: /images
+              nodes: [{name: a}, {name: b}]
+              store: {directory: /store}
+              defaults: {reliability: {mtbf: \(mtbf)}}
+            """.write(to: file, atomically: true, encoding: .utf8)
+            return file.path
+        }
+        let good = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("30d"))
+        #expect(good.status == 0, "\(good)")
+        #expect(good.output.contains("chain-soon: can be kept on ") && good.output.contains("expected cost: "))
+        let bad = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("1m"))
+        #expect(bad.status == 1, "\(bad)")
+        #expect(bad.output.contains("CANNOT be kept") && bad.output.contains("an MTBF of"))
+        struct Checked: Decodable {
+            struct Change: Decodable {
+                var name: String
+                var declared: Double
+                var enough: Double
+            }
+            var isKept: Bool
+            var wouldDo: [Change]
+        }
+        let json = try JSONDecoder().decode(
+            [Checked].self, from: Data(try cairn("sla", "check", "--json", "sla/finish-sooner.yaml", "--fleet", try fleet("1m")).output.utf8))
+        let better = try #require(json.first?.wouldDo.first { $0.name == "mtbfSeconds" })
+        #expect(json.first?.isKept == false && better.enough > better.declared)
+        // What is said to do does.
+        let enough = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("\(Int((better.enough * 1.5).rounded(.up)))s"))
+        #expect(enough.status == 0, "\(enough)")
+        let missing = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("30d"), "--policies", folder.path)
+        #expect(missing.status == 2)
+    }
+
+    @Test("policies are compared: 0 the same, 1 they differ, 2 one cannot be read")
+    func difference() throws {
+        let same = try cairn("policy", "diff", "policies/default.yaml", "policies/default.yaml")
+        #expect(same.status == 0 && same.output.contains("say the same"))
+        let other = try cairn("policy", "diff", "policies/default.yaml", "policies/fixed-10-minutes.yaml")
+        #expect(other.status == 1, "\(other)")
+        #expect(other.output.contains("interval.strategy") && other.output.contains("adaptive") && other.output.contains("fixed"))
+        struct Compared: Decodable {
+            struct Difference: Decodable {
+                var key: String
+                var left: String?
+                var right: String?
+            }
+            var differences: [Difference]
+        }
+        let json = try JSONDecoder().decode(
+            Compared.self, from: Data(try cairn("policy", "diff", "--json", "policies/default.yaml", "policies/fixed-10-minutes.yaml").output.utf8))
+        #expect(json.differences.contains { $0.key == "interval.every" && $0.left == nil && $0.right == "10m" })
+        let missing = try cairn("policy", "diff", "policies/none.yaml", "sla/finish-sooner.yaml")
+        #expect(missing.status == 2 && missing.errors.contains("policies/none.yaml") && missing.errors.contains("sla/finish-sooner.yaml"))
+    }
+
+    @Test("a policy is tuned, written as it was checked, and valid")
+    func tuning() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "cairn-tuned-" + UUID().uuidString + ".yaml")
+        defer {
+            if FileManager.default.fileExists(atPath: file.path) { do { try FileManager.default.removeItem(at: file) } catch { Issue.record(error) } }
+        }
+        let world = ["--tasks", "sla/save-network.yaml", "--nodes", "2", "--mtbf", "30m", "--downtime", "1m", "--quiet"]
+        func tune(_ words: String...) throws -> Ended { try cairn(["policy", "tune", "policies/default.yaml"] + words + world) }
+        let found = try tune(
+            "--least", "network", "--at-most", "unfinishedShare=0.5", "--trials", "5", "--runs", "2", "--check-runs", "3", "--output", file.path)
+        #expect(found.status == 0, "\(found)")
+        #expect(try cairn("policy", "validate", file.path).status == 0)
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(text.hasPrefix("# Tuned by cairn policy tune") && text.contains("name: default-tuned") && text.contains("# What was changed:"))
+        let impossible = try tune("--least", "network", "--at-most", "time=1", "--trials", "2", "--runs", "1", "--check-runs", "1")
+        #expect(impossible.status == 1 && impossible.errors.contains("keeps the bounds"), "\(impossible)")
+        let wrong = try tune("--least", "everything", "--meet", "200%", "--at-most", "cost")
+        #expect(wrong.status == 1)
+        for part in ["--least: 'everything'", "--meet: ", "--at-most: 'cost'"] { #expect(wrong.errors.contains(part), "\(wrong.errors)") }
+    }
 }

@@ -26,7 +26,7 @@ enum Schema {
         migrator.registerMigration("0002 merges, ends, rebuilds") { _ in }
         // Events about unions, and their key in a checkpoint's record.
         migrator.registerMigration("0003 unions") { _ in }
-        // The event taskStalled; decisions with their situation.
+        // The event taskStalled; decisions with their situation; policies with a ceiling of the network.
         migrator.registerMigration("0004 tasks that stand still, situations") { _ in }
         // Events about drains, modes and verifications; decisions that move tasks.
         migrator.registerMigration("0005 drains, modes, verifications") { _ in }

@@ -120,7 +120,7 @@ enum DeclaredKeys {
             Key("preferences", .names(.mapping(prices)), default: "below", "what owners may prefer; more names can be added"),
         ] + settings + [
             Key("network", .mapping(network), default: "none", "bounds what uploads take; see [staggering](policy-tools.md#staggering)"),
-            Key("rules", .list(.mapping(rule)), default: "none", "tried in order; every one that matches is applied, later ones over earlier ones")
+            Key("rules", .list(.mapping(rule)), default: "none", "tried in order; every one that matches is applied, later ones over earlier ones"),
         ])
 
     static let network = Keys([

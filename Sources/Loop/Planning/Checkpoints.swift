@@ -11,7 +11,13 @@ extension Draft {
         let choice = ScheduleChoice(
             terms.situation(work: finding.workLeftSeconds.mean, unsaved: unsaved.rawValue, rate: finding.failureRate.perSecond), briefly: true)
         var schedule = standing(task, on: node, terms, choice)
-        if isDue(task, finding, terms, choice, schedule) { checkpoint(task, on: node, terms, choice, &schedule) }
+        if mayCheckpoint(task, finding, terms, choice, schedule) {
+            if let policy = terms.policy?.policy, policy.networkBytesPerSecond != nil, terms.settings.mode == .enforce {
+                turns[policy.name, default: []].append(Turn(task: task, node: node, terms: terms, choice: choice))
+            } else if choice.isDueNow {
+                checkpoint(task, on: node, terms, choice, &schedule)
+            }
+        }
         nextSchedules[task.id] = schedule
     }
 
@@ -59,8 +65,11 @@ extension Draft {
         return (findings.at - failure.at).rawValue < min(300, 5 * Double(1 << min(task.failedCheckpointsInARow - 1, 10)))
     }
 
-    private func isDue(_ task: TaskKnowledge, _ finding: TaskFinding, _ terms: Terms, _ choice: ScheduleChoice, _ schedule: Schedule) -> Bool {
-        guard task.underway == nil, finding.progress < 1, choice.isDueNow else { return false }
+    /// Nothing is in the way of a checkpoint, if one is due.
+    private func mayCheckpoint(
+        _ task: TaskKnowledge, _ finding: TaskFinding, _ terms: Terms, _ choice: ScheduleChoice, _ schedule: Schedule
+    ) -> Bool {
+        guard task.underway == nil, finding.progress < 1, choice.best.intervalSeconds != nil else { return false }
         // A guest that has not been seen to run has nothing to save.
         guard !task.samples.isEmpty, self.finding(of: schedule.node)?.standing == .trusted else { return false }
         if waitsAfterFailure(task) { return false }
@@ -77,8 +86,12 @@ extension Draft {
         return finding.workLeftSeconds.mean + option.recoverySeconds + option.stopSeconds >= left
     }
 
-    private mutating func checkpoint(
-        _ task: TaskKnowledge, on node: NodeID, _ terms: Terms, _ choice: ScheduleChoice, _ schedule: inout Schedule
+    /// - Parameters:
+    ///   - inputs: besides what the interval was chosen from.
+    ///   - because: what is to be said besides, a sentence.
+    mutating func checkpoint(
+        _ task: TaskKnowledge, on node: NodeID, _ terms: Terms, _ choice: ScheduleChoice, _ schedule: inout Schedule,
+        inputs more: [DecisionInput] = [], because: String = ""
     ) {
         let order = schedule.standing.order
         let weighed = ScheduleChoice(choice.situation)
@@ -88,12 +101,13 @@ extension Draft {
                 ("compressSeconds", costs.compressSeconds), ("uploadSeconds", costs.uploadSeconds),
             ] { inputs.append(DecisionInput(name: name, value: estimate.mean, standardError: estimate.standardError)) }
         }
+        inputs += more
         let exposed = terms.finding.exposedSeconds
         decide(
             .checkpoint, task: task, node: node, mode: terms.settings.mode, policy: terms.policy?.version, inputs: inputs,
             situation: weighed.situation, alternatives: weighed.alternatives, chosen: weighed.index, binding: weighed.binding, rules: terms.rules,
             "\(task.id): checkpoint now (\(describe(weighed.best))): a failure would lose \(plain(exposed)) s of work, and "
-                + "one is expected on \(node) every \(plain(1 / max(terms.finding.failureRate.perSecond, 1e-12))) s\(choice.boundBy)."
+                + "one is expected on \(node) every \(plain(1 / max(terms.finding.failureRate.perSecond, 1e-12))) s\(choice.boundBy).\(because)"
         ) { _ in [.checkpoint(task: task.id, node: node, epoch: task.epoch, order)] }
         if terms.settings.mode == .audit { schedule.lastAuditedAt = findings.at }
     }
@@ -102,16 +116,25 @@ extension Draft {
     mutating func prune(_ task: TaskKnowledge) {
         guard task.committed.count > 1, task.underway == nil, case .running(let node) = task.state, let finding = finding(of: task.id) else { return }
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
-        let keep = max(1, terms.settings.keepLast)
-        let young = terms.settings.keepForSeconds.map { length in task.committed.count { findings.at - $0.capturedAt <= length } } ?? 0
-        let count = max(keep, young)
+        guard task.committed.count > max(1, terms.settings.keepLast) else { return }
+        var situation = terms.situation(work: finding.workLeftSeconds.mean, unsaved: 0, rate: finding.failureRate.perSecond)
+        situation.checkpointAges = task.committed.map { findings.at - $0.capturedAt }
+        let count = situation.keptCount
         guard terms.settings.mode == .enforce, task.committed.count > count else { return }
         let kept = task.committed.suffix(count).map(\.id)
         guard nextSchedules[task.id]?.prunedTo != kept.first else { return }
         nextSchedules[task.id]?.prunedTo = kept.first
         decide(
-            .prune, task: task, node: node, policy: terms.policy?.version,
+            .prune, task: task, node: node, policy: terms.policy?.version, situation: situation,
             "\(task.id): of \(task.committed.count) checkpoints the newest \(count) are kept, as the policy says."
         ) { _ in [.prune(task: task.id, node: node, epoch: task.epoch, keep: kept)] }
+    }
+}
+
+extension Situation {
+    /// How many of the newest checkpoints are kept, by the policy.
+    var keptCount: Int {
+        let young = settings.keepForSeconds.map { length in (checkpointAges ?? []).count { $0 <= length } } ?? 0
+        return max(1, settings.keepLast, young)
     }
 }

@@ -42,8 +42,8 @@ extension Draft {
         let met = best.probabilityMet.map { ", its deadline is met with a probability of \(share($0.rawValue))" } ?? ""
         decide(
             .place, task: task, node: choice.node, policy: knowledge.policies[task.sla.policy]?.version,
-            inputs: [DecisionInput(name: "finishSeconds", value: best.expectedSeconds.rawValue)], alternatives: choice.alternatives,
-            chosen: choice.index,
+            inputs: [DecisionInput(name: "finishSeconds", value: best.expectedSeconds.rawValue)], situation: choice.situation,
+            alternatives: choice.alternatives, chosen: choice.index,
             "\(task.id) starts on \(choice.node): it is expected to take \(plain(best.expectedSeconds)) s there\(met)."
         ) { _ in [.start(task: task.id, node: choice.node)] }
     }
@@ -148,7 +148,7 @@ extension Draft {
                 DecisionInput(name: "silentSeconds", value: silent.rawValue),
                 DecisionInput(name: "recoverySeconds", value: recovery?.mean ?? 0, standardError: recovery?.standardError),
                 DecisionInput(name: "lostWorkSeconds", value: finding.exposedSeconds.rawValue),
-            ], alternatives: choice.alternatives, chosen: choice.index,
+            ], situation: choice.situation, alternatives: choice.alternatives, chosen: choice.index,
             "\(task.id) is resumed on \(choice.node) \(from), because \(why): about \(plain(finding.exposedSeconds)) s of work are lost."
         ) { _ in [.resume(task: task.id, node: choice.node, epoch: task.epoch)] }
         return true
@@ -156,31 +156,22 @@ extension Draft {
 
     // MARK: Choosing
 
-    private struct Choice {
-        var node: NodeID
-        var alternatives: [Alternative]
-        var index: Int
-    }
-
-    /// The cheapest trusted node with room; where costs are within a hundredth of each other, the one with fewer tasks.
-    private func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> Choice? {
-        var options: [(node: NodeID, load: Int, alternative: Alternative)] = []
-        for node in fleet.nodes where allowed(node.id) && !avoiding.contains(node.id) && isTrusted(node.id) && !isDraining(node.id) {
+    /// Of the trusted nodes with room.
+    private func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> NodeChoice? {
+        guard let finding = finding(of: task.id) else { return nil }
+        let nodes = fleet.nodes.compactMap { node -> Situation.NodeOption? in
+            guard allowed(node.id), !avoiding.contains(node.id), isTrusted(node.id), !isDraining(node.id),
+                let rate = self.finding(of: node.id)?.failureRate
+            else {
+                return nil
+            }
             let load = knowledge.liveTasks.filter { $0.node == node.id && $0.id != task.id }.count + arriving[node.id, default: 0]
-            guard load < node.capacity, let alternative = predicted(task, on: node.id, load: load) else { continue }
-            options.append((node.id, load, alternative))
+            return load < node.capacity ? Situation.NodeOption(node: node.id, tasks: load, failureRatePerSecond: rate.perSecond) : nil
         }
-        guard let least = options.map(\.alternative.totalCost).min() else { return nil }
-        let near = options.indices.filter { options[$0].alternative.totalCost <= least * 1.01 + 1e-9 }
-        guard let index = near.min(by: { (options[$0].load, options[$0].node) < (options[$1].load, options[$1].node) }) else { return nil }
-        return Choice(node: options[index].node, alternatives: options.map(\.alternative), index: index)
-    }
-
-    private func predicted(_ task: TaskKnowledge, on node: NodeID, load: Int) -> Alternative? {
-        guard let finding = finding(of: task.id), let rate = self.finding(of: node)?.failureRate else { return nil }
         let left = max(0, (1 - task.resumableProgress) * task.sla.task.workSeconds.rawValue)
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
-        let situation = terms.situation(work: left, unsaved: 0, rate: rate.perSecond)
-        return alternative(situation.objective.minimise(over: situation.options).best, named: "\(node), with \(load) other tasks")
+        var situation = terms.situation(work: left, unsaved: 0, rate: finding.failureRate.perSecond)
+        situation.nodes = nodes
+        return NodeChoice(situation)
     }
 }

@@ -48,6 +48,7 @@ package enum Planning {
             draft.prune(task)
             draft.merge(task)
         }
+        draft.takeTurns()
         return Plan(decisions: draft.decisions, schedules: draft.nextSchedules)
     }
 }
@@ -62,6 +63,8 @@ struct Draft {
     var nextSchedules: [TaskID: Schedule] = [:]
     /// Tasks that this plan sends to a node, and that it has elsewhere, on top of those that are known there.
     var arriving: [NodeID: Int] = [:]
+    /// Tasks that could be checkpointed now, and whose policy bounds what uploads take together; by the policy's name.
+    var turns: [String: [Turn]] = [:]
     private var number: Int64
     private let nodeFindings: [NodeID: NodeFinding]
     private let taskFindings: [TaskID: TaskFinding]

@@ -16,35 +16,15 @@ struct Terms {
         self.task = task
         self.finding = finding
         self.policy = policy
-        var settings = policy?.policy.settings ?? CheckpointPolicy.Settings()
-        var rules: [String] = []
-        for rule in policy?.policy.rules ?? [] where Self.matches(rule.when, task, finding) {
-            settings = rule.set.applied(to: settings)
-            rules.append(rule.name)
-        }
+        let applied = policy?.policy.applied(
+            labels: task.sla.labels, probabilityMet: finding.forecast?.probabilityMet, failureRatePerSecond: finding.failureRate.perSecond,
+            uncompressedBytes: finding.costs.first { $0.codec == .none }?.sentBytes.mean)
+        var settings = applied?.settings ?? CheckpointPolicy.Settings()
         // Set by somebody: over the file and its rules.
         if let set = policy?.modeSet { settings.mode = set.mode }
         self.settings = settings
-        self.rules = rules
-        switch task.sla.preference {
-        case .prices(let own): prices = own
-        // A name that a later version of the policy dropped: time alone.
-        case .named(let name): prices = policy?.policy.preferences[name] ?? Prices(timePerHour: 1, networkPerGiB: 0, storagePerGiBHour: 0)
-        }
-    }
-
-    private static func matches(_ condition: CheckpointPolicy.Condition, _ task: TaskKnowledge, _ finding: TaskFinding) -> Bool {
-        for (name, value) in condition.labels where task.sla.labels[name] != value { return false }
-        if let bound = condition.probabilityMetBelow {
-            guard let met = finding.forecast?.probabilityMet, met < bound else { return false }
-        }
-        if let bound = condition.mtbfBelowSeconds {
-            guard finding.failureRate.perSecond > 0, finding.failureRate.mtbfSeconds < bound else { return false }
-        }
-        if let bound = condition.checkpointAboveBytes {
-            guard let sent = finding.costs.first(where: { $0.codec == .none })?.sentBytes.mean, sent > Double(bound.rawValue) else { return false }
-        }
-        return true
+        rules = applied?.rules ?? []
+        prices = policy?.policy.prices(task.sla.preference) ?? task.sla.preference.ownPrices
     }
 
     func costs(_ codec: Codec) -> CheckpointCosts? { finding.costs.first { $0.codec == codec } }
@@ -52,7 +32,7 @@ struct Terms {
     /// - Parameters: of the task on the node in question, in seconds and failures a second.
     func situation(work: Double, unsaved: Double, rate: Double) -> Situation {
         let sla = task.sla
-        return Situation(
+        var situation = Situation(
             settings: settings,
             costs: finding.costs.map { costs in
                 Situation.Costs(
@@ -63,6 +43,49 @@ struct Terms {
             limits: sla.limits, meetProbability: sla.deadline?.confidence, timeToDeadlineSeconds: finding.timeToDeadlineSeconds,
             penaltyPerSecond: sla.penalty.map { $0.amount.amount / $0.perSeconds.rawValue }, penaltyCap: sla.penalty?.cap?.amount,
             forecastMet: finding.forecast?.probabilityMet)
+        situation.modeSet = policy?.modeSet?.mode
+        return situation
+    }
+}
+
+extension CheckpointPolicy {
+    /// The settings with those rules applied that hold, and their names.
+    func applied(
+        labels: [String: String], probabilityMet: Probability?, failureRatePerSecond: Double, uncompressedBytes: Double?
+    ) -> (settings: Settings, rules: [String]) {
+        func holds(_ condition: Condition) -> Bool {
+            for (name, value) in condition.labels where labels[name] != value { return false }
+            if let bound = condition.probabilityMetBelow {
+                guard let probabilityMet, probabilityMet < bound else { return false }
+            }
+            if let bound = condition.mtbfBelowSeconds {
+                guard failureRatePerSecond > 0, Seconds(1 / failureRatePerSecond) < bound else { return false }
+            }
+            if let bound = condition.checkpointAboveBytes {
+                guard let uncompressedBytes, uncompressedBytes > Double(bound.rawValue) else { return false }
+            }
+            return true
+        }
+        var applied = (settings: settings, rules: [String]())
+        for rule in rules where holds(rule.when) {
+            applied.settings = rule.set.applied(to: applied.settings)
+            applied.rules.append(rule.name)
+        }
+        return applied
+    }
+
+    /// Of a name that a later version of the policy dropped: time alone.
+    func prices(_ preference: Preference) -> Prices {
+        if case .named(let name) = preference, let prices = preferences[name] { return prices }
+        return preference.ownPrices
+    }
+}
+
+extension Preference {
+    /// Its own, or those of a name that says nothing: time alone.
+    fileprivate var ownPrices: Prices {
+        if case .prices(let own) = self { return own }
+        return Prices(timePerHour: 1, networkPerGiB: 0, storagePerGiBHour: 0)
     }
 }
 

@@ -15,7 +15,9 @@ package enum WhatIf {
 
     /// For each number that could have made another choice by itself, the nearest such value below and above; what is nearest first.
     package static func counterfactuals(of decision: Decision) -> [Counterfactual] {
-        guard let situation = decision.situation, !situation.costs.isEmpty else { return [] }
+        guard let situation = decision.situation, !situation.costs.isEmpty, decision.kind == .schedule || decision.kind == .checkpoint else {
+            return []
+        }
         let actual = Chosen(ScheduleChoice(situation, briefly: true))
         var found: [(Counterfactual, distance: Double)] = []
         for number in Number.all {

@@ -142,7 +142,7 @@ package struct Candidate: Hashable, Sendable {
     }
 
     /// Less violation first, bounds before limits; then less cost; fewer checkpoints where all is equal.
-    func isBetter(than other: Candidate) -> Bool {
+    package func isBetter(than other: Candidate) -> Bool {
         let (mine, theirs) = (violation, other.violation)
         if mine.bounds != theirs.bounds { return mine.bounds < theirs.bounds }
         if mine.limits != theirs.limits { return mine.limits < theirs.limits }

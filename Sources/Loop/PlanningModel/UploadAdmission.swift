@@ -52,38 +52,59 @@ package struct UploadAdmission: Hashable, Sendable {
     package func admitted(_ uploads: [Upload], backlogBytes: Double) -> [Int] {
         var backlog = max(0, backlogBytes)
         var admitted: [Int] = []
-        var urgent = uploads.indices.filter { uploads[$0].slackSeconds != nil }.sorted { slack(uploads[$0]) < slack(uploads[$1]) }
+        var limited = uploads.indices.filter { uploads[$0].slackSeconds != nil }.sorted { slack(uploads[$0]) < slack(uploads[$1]) }
         var others = uploads.indices.filter { uploads[$0].isDue }.sorted { uploads[$0].valuePerByte > uploads[$1].valuePerByte }
         while backlog < ceilingBytesPerSecond * stepSeconds {
-            let latest = latestStart(urgent.map { uploads[$0] })
+            let chain = Chain(limited.map { uploads[$0] }, ceilingBytesPerSecond)
+            let places = Dictionary(uniqueKeysWithValues: limited.enumerated().map { ($1, $0) })
             let next: Int?
-            if let first = urgent.first, latest < stepSeconds {
+            if let first = limited.first, chain.latestStart < stepSeconds {
                 next = first
             } else {
                 next = others.first { candidate in
-                    // Without it: it would be served already.
-                    let rest = uploads[candidate].slackSeconds == nil ? latest : latestStart(urgent.filter { $0 != candidate }.map { uploads[$0] })
+                    // Once it is served, the others are left.
+                    let rest = places[candidate].map { chain.latestStart(without: $0) } ?? chain.latestStart
                     return rest >= max(stepSeconds, (backlog + uploads[candidate].bytes) / ceilingBytesPerSecond)
                 }
             }
             guard let next else { break }
             admitted.append(next)
             backlog += max(0, uploads[next].bytes)
-            urgent.removeAll { $0 == next }
+            limited.removeAll { $0 == next }
             others.removeAll { $0 == next }
         }
         return admitted
     }
 
     /// When the first of those with a limit has to begin for all to begin in time, seconds from now; infinite where none has one.
-    package func latestStartSeconds(_ uploads: [Upload]) -> Double { latestStart(uploads.sorted { slack($0) < slack($1) }) }
+    package func latestStartSeconds(_ uploads: [Upload]) -> Double {
+        Chain(uploads.filter { $0.slackSeconds != nil }.sorted { slack($0) < slack($1) }, ceilingBytesPerSecond).latestStart
+    }
 
     private func slack(_ upload: Upload) -> Double { upload.slackSeconds ?? .infinity }
 
-    /// When the first of them has to begin for all to begin in time, seconds from now. - Parameter uploads: by their slack.
-    private func latestStart(_ uploads: [Upload]) -> Double {
-        uploads.reversed().reduce(Double.infinity) { later, upload in
-            min(slack(upload), later - max(0, upload.bytes) / ceilingBytesPerSecond)
+    /// Uploads served one after the other by their slack. The first may begin as late as the least of what each is left by those before it.
+    private struct Chain {
+        private let seconds: [Double]
+        /// The least over those before each place, and over those from it on.
+        private var leastBefore: [Double] = [.infinity]
+        private var leastFrom: [Double] = [.infinity]
+
+        init(_ uploads: [Upload], _ ceiling: Double) {
+            seconds = uploads.map { max(0, $0.bytes) / ceiling }
+            var sum = 0.0
+            var left: [Double] = []
+            for (upload, seconds) in zip(uploads, seconds) {
+                left.append((upload.slackSeconds ?? .infinity) - sum)
+                sum += seconds
+            }
+            for value in left { leastBefore.append(min(leastBefore[leastBefore.count - 1], value)) }
+            for value in left.reversed() { leastFrom.append(min(leastFrom[leastFrom.count - 1], value)) }
+            leastFrom.reverse()
         }
+
+        var latestStart: Double { leastFrom[0] }
+
+        func latestStart(without place: Int) -> Double { min(leastBefore[place], leastFrom[place + 1] + seconds[place]) }
     }
 }

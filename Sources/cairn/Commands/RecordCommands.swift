@@ -87,7 +87,7 @@ struct ExplainCommand: AsyncParsableCommand {
         guard
             let explanation = try await Explanation.read(
                 decision: DecisionID(decision), comparedWith: against.map { DecisionID($0) }, from: ledger,
-                whatIf: { $0.situation == nil ? nil : WhatIf.counterfactuals(of: $0) })
+                whatIf: { [.schedule, .checkpoint].contains($0.kind) && $0.situation != nil ? WhatIf.counterfactuals(of: $0) : nil })
         else { throw Failure.notDone("no decision \(decision)") }
         print(json ? explanation.json() : explanation.text(width: Terminal.width) + "\n", terminator: "")
     }

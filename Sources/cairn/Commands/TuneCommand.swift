@@ -73,7 +73,7 @@ extension PolicyCommand {
             if metric == nil { problems.add("--least: '\(least)' is none of \(known)") }
             var bounds: [Tuning.Goal.Bound] = []
             if let meet {
-                do throws(Quantity.Trouble) { bounds.append(.init(metric: .deadlineMissShare, atMost: 1 - (try Quantity.share(meet)))) } catch {
+                do throws(Quantity.Trouble) { try bounds.append(.init(metric: .deadlineMissShare, atMost: 1 - Quantity.share(meet))) } catch {
                     problems.add("--meet: \(error.message)" + (error.suggestion.map { " (\($0))" } ?? ""))
                 }
             }

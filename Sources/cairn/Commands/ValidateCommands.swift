@@ -4,7 +4,7 @@ import Foundation
 import Vocabulary
 
 struct SLACommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "sla", abstract: "Declarations of tasks.", subcommands: [Validate.self])
+    static let configuration = CommandConfiguration(commandName: "sla", abstract: "Declarations of tasks.", subcommands: [Validate.self, Check.self])
 
     struct Validate: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Check TaskSLA files: every problem at once.")
@@ -15,7 +15,7 @@ struct SLACommand: AsyncParsableCommand {
 
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Policies.", subcommands: [Validate.self, Test.self, Diff.self, Tune.self, PolicyModeCommand.self])
+        commandName: "policy", abstract: "Policies.", subcommands: [Validate.self, Test.self, Diff.self, Replay.self, Tune.self, PolicyModeCommand.self])
 
     struct Validate: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Check CheckpointPolicy files: every problem at once.")

@@ -1,0 +1,47 @@
+import PlanningModel
+import Vocabulary
+
+/// Where a task goes: of the nodes that can take it the cheapest; where costs are within a hundredth of each other, the one with fewer tasks. A pure function of
+/// the situation.
+struct NodeChoice {
+    let situation: Situation
+    let node: NodeID
+    let alternatives: [Alternative]
+    let index: Int
+    private let best: Candidate
+    private let rate: Double
+
+    /// - Returns: nil when no node can take it.
+    init?(_ situation: Situation) {
+        guard let nodes = situation.nodes, !nodes.isEmpty else { return nil }
+        let candidates = nodes.map { node in
+            let there = situation.on(node)
+            return there.objective.minimise(over: there.options).best
+        }
+        let alternatives = zip(nodes, candidates).map { alternative($1, named: "\($0.node), with \($0.tasks) other tasks") }
+        guard let least = alternatives.map(\.totalCost).min() else { return nil }
+        let near = nodes.indices.filter { alternatives[$0].totalCost <= least * 1.01 + 1e-9 }
+        guard let index = near.min(by: { (nodes[$0].tasks, nodes[$0].node) < (nodes[$1].tasks, nodes[$1].node) }) else { return nil }
+        self.situation = situation
+        node = nodes[index].node
+        self.alternatives = alternatives
+        self.index = index
+        best = candidates[index]
+        rate = nodes[index].failureRatePerSecond
+    }
+
+    /// What was chosen, reckoned in another situation.
+    func evaluated(in situation: Situation) -> Candidate {
+        var there = situation
+        there.failureRatePerSecond = rate
+        return there.objective.evaluate(best.option, intervalSeconds: best.intervalSeconds)
+    }
+}
+
+extension Situation {
+    fileprivate func on(_ node: NodeOption) -> Situation {
+        var there = self
+        there.failureRatePerSecond = node.failureRatePerSecond
+        return there
+    }
+}

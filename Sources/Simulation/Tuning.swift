@@ -157,16 +157,22 @@ private struct Knob: Sendable {
         case .exact, .daly, .young: return [ceiling, floor]
         case .adaptive:
             return [
-                price(base, \.networkPerGiB, else: 0.001), price(base, \.storagePerGiBHour, else: 0.0001), ceiling, floor,
+                price(base, least: 0.001, { $0.networkPerGiB }, { $0.networkPerGiB = $1 }),
+                price(base, least: 0.0001, { $0.storagePerGiBHour }, { $0.storagePerGiBHour = $1 }), ceiling, floor,
             ]
         }
     }
 
-    /// One price of every preference, as a multiple of what it was; of one that was nothing, of `else`.
-    private static func price(_ base: CheckpointPolicy, _ path: WritableKeyPath<Prices, Double> & Sendable, else least: Double) -> Knob {
+    /// One price of every preference, as a multiple of what it was; of one that was nothing, of `least`.
+    private static func price(
+        _ base: CheckpointPolicy, least: Double, _ value: @escaping @Sendable (Prices) -> Double,
+        _ set: @escaping @Sendable (inout Prices, Double) -> Void
+    ) -> Knob {
         Knob(range: 1e-4...1e6, isWhole: false, value: { _ in 1 }) { policy, factor in
             for (name, prices) in base.preferences where factor != 1 {
-                policy.preferences[name]?[keyPath: path] = (prices[keyPath: path] > 0 ? prices[keyPath: path] : least) * factor
+                var changed = prices
+                set(&changed, (value(prices) > 0 ? value(prices) : least) * factor)
+                policy.preferences[name] = changed
             }
         }
     }

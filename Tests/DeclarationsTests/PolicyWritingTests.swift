@@ -5,9 +5,9 @@ import Vocabulary
 @Suite("Policies as they would be written")
 struct PolicyWritingTests {
     private func policy(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> CheckpointPolicy {
-        let read = Documents.read(text, file: "p.yaml")
-        try #require(read.problems.isEmpty, "\(read.problems) in\n\(text)", sourceLocation: sourceLocation)
-        guard case .policy(let policy, _) = try #require(read.declarations.first) else { throw WrongKind() }
+        let result = read(text)
+        try #require(result.problems.isEmpty, "\(result.problems) in\n\(text)", sourceLocation: sourceLocation)
+        guard case .policy(let policy, _)? = result.declarations.first else { throw WrongKind() }
         return policy
     }
     private struct WrongKind: Error {}

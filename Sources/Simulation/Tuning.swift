@@ -170,7 +170,8 @@ private struct Knob: Sendable {
     ) -> Knob {
         Knob(range: 1e-4...1e6, isWhole: false, value: { _ in 1 }) { policy, factor in
             for (name, prices) in base.preferences where factor != 1 {
-                var changed = prices
+                // The other price may have been changed already.
+                var changed = policy.preferences[name] ?? prices
                 set(&changed, (value(prices) > 0 ? value(prices) : least) * factor)
                 policy.preferences[name] = changed
             }

@@ -157,9 +157,13 @@ struct CommandTests {
         let good = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("30d"))
         #expect(good.status == 0, "\(good)")
         #expect(good.output.contains("chain-soon: can be kept on ") && good.output.contains("expected cost: "))
-        let bad = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("1m"))
+        // The work alone takes 90 s; a failure a minute leaves no chance of 100 s.
+        let hard = folder.appending(path: "hard.yaml")
+        try String(contentsOf: Self.top.appending(path: "sla/finish-sooner.yaml"), encoding: .utf8)
+            .replacingOccurrences(of: "within: 5m", with: "within: 100s").write(to: hard, atomically: true, encoding: .utf8)
+        let bad = try cairn("sla", "check", hard.path, "--fleet", try fleet("1m"))
         #expect(bad.status == 1, "\(bad)")
-        #expect(bad.output.contains("CANNOT be kept") && bad.output.contains("an MTBF of"))
+        #expect(bad.output.contains("CANNOT be kept") && bad.output.contains("an MTBF of") && bad.output.contains("a deadline in"), "\(bad)")
         struct Checked: Decodable {
             struct Change: Decodable {
                 var name: String
@@ -170,11 +174,11 @@ struct CommandTests {
             var wouldDo: [Change]
         }
         let json = try JSONDecoder().decode(
-            [Checked].self, from: Data(try cairn("sla", "check", "--json", "sla/finish-sooner.yaml", "--fleet", try fleet("1m")).output.utf8))
+            [Checked].self, from: Data(try cairn("sla", "check", "--json", hard.path, "--fleet", try fleet("1m")).output.utf8))
         let better = try #require(json.first?.wouldDo.first { $0.name == "mtbfSeconds" })
         #expect(json.first?.isKept == false && better.enough > better.declared)
         // What is said to do does.
-        let enough = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("\(Int((better.enough * 1.5).rounded(.up)))s"))
+        let enough = try cairn("sla", "check", hard.path, "--fleet", try fleet("\(Int((better.enough * 1.5).rounded(.up)))s"))
         #expect(enough.status == 0, "\(enough)")
         let missing = try cairn("sla", "check", "sla/finish-sooner.yaml", "--fleet", try fleet("30d"), "--policies", folder.path)
         #expect(missing.status == 2)

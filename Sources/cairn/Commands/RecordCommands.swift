@@ -18,7 +18,9 @@ struct DecisionsCommand: AsyncParsableCommand {
 
     func run() async throws {
         if audit {
-            guard kind == nil else { throw Failure.cannotTry("--audit shows all that was decided in Audit mode: leave out --kind") }
+            guard kind == nil, manager.manager == nil else {
+                throw Failure.cannotTry("--audit reads the ledger of --state whole: leave out --kind and --manager")
+            }
             return try await printSideBySide()
         }
         var kinds: [Decision.Kind] = []
@@ -65,7 +67,7 @@ struct DecisionsCommand: AsyncParsableCommand {
     }
 
     private func printSideBySide() async throws {
-        let report = try await Report.read(from: try state.directory.ledger(), generatedAt: SystemTime().now(), task: task.map { TaskID($0) })
+        let report = try await Report.read(from: try manager.state.directory.ledger(), generatedAt: SystemTime().now(), task: task.map { TaskID($0) })
         let audited = report.tasks.compactMap(\.sideBySide)
         if json { return printJSON(audited) }
         if audited.isEmpty { print("nothing was decided in Audit mode") }

@@ -47,6 +47,13 @@ extension Ledger {
         return Set(made).subtracting(try await outcomes(task: nil).map(\.decision))
     }
 
+    /// In the ledger's order; page by page, so that no single answer is as long as the ledger.
+    package func everyEvent() async throws(LedgerError) -> [EventRecord] {
+        var all: [EventRecord] = []
+        while case let page = try await events(after: all.last?.sequence ?? 0, limit: 10_000), !page.isEmpty { all += page }
+        return all
+    }
+
     /// By the other questions, one after the other.
     package func excerpt(_ query: ExcerptQuery) async throws(LedgerError) -> LedgerExcerpt {
         // In this order: an outcome that is read has its decision, and a decision the events behind it.

@@ -3,6 +3,7 @@ import Foundation
 import FoundationXML
 import Knowledge
 import Overview
+import Ports
 import Testing
 import Vocabulary
 
@@ -113,7 +114,8 @@ struct PageTests {
     private let scene = Scene()
 
     private func pages(_ visitor: Visitor) throws -> [(String, String)] {
-        let report = Report.make(events: scene.events(), decisions: [scene.decision], outcomes: [], generatedAt: Timestamp(200), task: scene.task)
+        let excerpt = LedgerExcerpt(events: scene.events(), decisions: [scene.decision], outcomes: [])
+        let report = Report.make(from: excerpt, generatedAt: Timestamp(200), task: scene.task)
         let explanation = Explanation.make(scene.decision, outcomes: [], context: DeclarationContext(scene.outlook, task: scene.task))
         let story = try #require(report.tasks.first)
         let overview = try #require(TaskOverview(scene.task, outlook: scene.outlook, report: story))

@@ -68,10 +68,11 @@ extension Draft {
             let copies = underway.plan.replication.mean(memoryShare: predicted?.memoryShare ?? 1)
             begun.append((underway.orderedAt.rawValue, (predicted?.sentBytes.mean ?? 0) * copies))
         }
-        for record in knowledge.checkpoints.reversed() {
-            guard findings.at - record.committedAt < Seconds.hours(1) else { break }
-            guard knowledge.tasks[record.task]?.sla.policy == policy else { continue }
-            begun.append((record.capturedAt.rawValue, Double((record.storedBytes ?? record.sentBytes).rawValue)))
+        for task in knowledge.tasks.values where task.sla.policy == policy {
+            for record in task.committed.reversed() {
+                guard findings.at - record.committedAt < Seconds.hours(1) else { break }
+                begun.append((record.capturedAt.rawValue, Double((record.storedBytes ?? record.sentBytes).rawValue)))
+            }
         }
         return begun
     }

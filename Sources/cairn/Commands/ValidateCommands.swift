@@ -15,7 +15,8 @@ struct SLACommand: AsyncParsableCommand {
 
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Policies.", subcommands: [Validate.self, Test.self, Diff.self, Replay.self, Tune.self, PolicyModeCommand.self])
+        commandName: "policy", abstract: "Policies.",
+        subcommands: [Validate.self, Test.self, Diff.self, Replay.self, Tune.self, PolicyModeCommand.self])
 
     struct Validate: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Check CheckpointPolicy files: every problem at once.")

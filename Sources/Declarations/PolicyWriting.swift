@@ -22,7 +22,8 @@ extension CheckpointPolicy {
     /// A file that declares it.
     /// - Parameter comments: lines above it, without their `#`.
     package func yaml(comments: [String] = []) -> String {
-        var lines = comments.map { $0.isEmpty ? "#" : "# " + shown($0, atMost: 150) }
+        // A reader takes a replacement character for a broken encoding.
+        var lines = comments.map { $0.isEmpty ? "#" : "# " + shown($0, atMost: 150).replacing("\u{FFFD}", with: " ") }
         lines += [
             "apiVersion: cairn/v1", "kind: CheckpointPolicy", "metadata: {name: \(name)}", "spec:", "  currency: \(currency)", "  preferences:",
         ]

@@ -94,7 +94,8 @@ final class FakeHDFS: Sendable {
             reply = (201, "")
         case "OPEN2":
             guard let file = files[path] else { return exchange.refuse(404, "FileNotFoundException") }
-            let rest = Array(file.bytes.dropFirst(Int(exchange.parameter("offset") ?? "0") ?? 0))
+            let from = Int(exchange.parameter("offset") ?? "0") ?? 0
+            let rest = Array(file.bytes.dropFirst(from).prefix(Int(exchange.parameter("length") ?? "") ?? .max))
             var sent: Int?
             if case .keep(let count) = fault { sent = count }
             return exchange.answer(200, rest, sending: sent)

@@ -53,6 +53,31 @@ struct LyingStoreTests {
         #expect(names(fake) == ["/c/x"])
     }
 
+    @Test("what is made while it travels is made again, whatever happened to it, and never taken for whole before", arguments: [0, 1, 2, 3, 4])
+    func madeAgain(trouble: Int) async throws {
+        let fake = try FakeHDFS { operation, count in
+            guard operation == "CREATE2", count <= 2 else { return nil }
+            return [.cut(afterDoing: false), .cut(afterDoing: true), .keep(-1), .keep(1_000_000), .flipBit][trouble]
+        }
+        let source = Pieces(pieces: [content(3 << 20), content(777, seed: 2), content(1 << 20, seed: 3)])
+        try await store(fake.address).write(source, to: "d/x", replication: 2)
+        #expect(fake.files["/c/d/x"]?.bytes == Array(source.pieces.joined()))
+        #expect(names(fake) == ["/c/d/x"])
+    }
+
+    @Test("what is made while it travels and never arrives whole leaves nothing", arguments: [true, false])
+    func neverMade(isBit: Bool) async throws {
+        let fake = try FakeHDFS { operation, _ in operation == "CREATE2" ? (isBit ? .flipBit : .keep(1_000_000)) : nil }
+        let source = Pieces(pieces: [content(3 << 20), content(1 << 20, seed: 3)])
+        let store = try store(fake.address)
+        let error = await thrown { () throws(StoreError) in try await store.write(source, to: "d/x", replication: 2) }
+        guard case .damaged = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(names(fake).isEmpty)
+    }
+
     @Test("once only is tried again")
     func damagedOnce() async throws {
         let fake = try FakeHDFS { operation, count in operation == "CREATE2" && count == 1 ? .flipBit : nil }

@@ -77,10 +77,10 @@ package struct Query: Sendable {
         return number
     }
 
-    package func number(_ name: String) throws -> Double? {
+    package func number(_ name: String, upTo most: Double) throws -> Double? {
         guard let text = self[name] else { return nil }
-        guard let number = Double(text), number.isFinite, number >= 0 else {
-            throw CommandError.invalid(["\(name): \(text) is no number of 0 or more"])
+        guard let number = Double(text), number >= 0, number <= most else {
+            throw CommandError.invalid(["\(name): \(text) is no number from 0 to \(Int(most))"])
         }
         return number
     }

@@ -68,7 +68,8 @@ enum TaskRoutes {
                 try call.query.only("keepLast", "keepFor", "dryRun")
                 let answer = try await commands.prune(
                     call.task, keepLast: try call.query.whole("keepLast", in: 0...1_000_000),
-                    keepFor: try call.query.number("keepFor").map { Seconds($0) }, isDryRun: try call.query.flag("dryRun"), by: call.caller.name)
+                    keepFor: try call.query.number("keepFor", upTo: 10_000_000_000).map { Seconds($0) }, isDryRun: try call.query.flag("dryRun"),
+                    by: call.caller.name)
                 return try .json(answer)
             },
             Route(.post, "/v1/tasks/{task}/merge", for: .taskOwner) { call in

@@ -82,10 +82,13 @@ package struct Transfer: Sendable {
             @Sendable func packed(_ index: Int, _ meter: Meter) throws(EngineError) -> Packed { try pack(source, index, codec, buffers, meter) }
             let parts: [PartRecord]
             switch mode.form {
-            case .overlapped: parts = try await send(count, as: prefix, replication, buffers, meter, packed)
+            // What is not compressed is packed in no time, into one buffer.
+            case .overlapped:
+                let atOnce = codec == .none ? Self.objectsAtOnce : Self.packedAtOnce
+                parts = try await send(count, as: prefix, replication, buffers, meter, packing: atOnce, packed)
             case .sequential where codec == .none && !mode.leavesOutZeros:
                 // There is nothing to do before: the file is sent as it is.
-                parts = try await send(count, as: prefix, replication, buffers, meter, packed)
+                parts = try await send(count, as: prefix, replication, buffers, meter, packing: Self.objectsAtOnce, packed)
             case .sequential:
                 let spool = try Spool(beside: file)
                 defer { spool.discard() }
@@ -102,7 +105,7 @@ package struct Transfer: Sendable {
                         }
                     }
                 }
-                parts = try await send(count, as: prefix, replication, buffers, meter) { index, _ throws(EngineError) in
+                parts = try await send(count, as: prefix, replication, buffers, meter, packing: Self.objectsAtOnce) { index, _ throws(EngineError) in
                     let (record, offset) = spooled[index]
                     guard record.storedBytes > 0 else { return Packed(record: record, buffer: nil) }
                     let buffer = buffers.take()
@@ -117,7 +120,7 @@ package struct Transfer: Sendable {
     /// Sends parts as they are packed.
     /// - Parameter packed: blocks.
     private func send(
-        _ count: Int, as prefix: String, _ replication: Int, _ buffers: PartBuffers, _ meter: Meter,
+        _ count: Int, as prefix: String, _ replication: Int, _ buffers: PartBuffers, _ meter: Meter, packing packedAtOnce: Int,
         _ packed: @escaping @Sendable (Int, Meter) throws(EngineError) -> Packed
     ) async throws(EngineError) -> [PartRecord] {
         let gate = Gate(Self.packedAtOnce)
@@ -144,7 +147,7 @@ package struct Transfer: Sendable {
             }
         }
         let objects = (count + most - 1) / most
-        let packing = DispatchSemaphore(value: Self.packedAtOnce)
+        let packing = DispatchSemaphore(value: packedAtOnce)
         return try await inParallel(objects, atOnce: atOnce) { number throws(EngineError) in
             let range = number * most..<min((number + 1) * most, count)
             let object = PartsObject(range, buffers, meter, time, packing: packing, packed)

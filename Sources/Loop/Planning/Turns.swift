@@ -74,6 +74,7 @@ extension Draft {
                 begun.append((record.capturedAt.rawValue, Double((record.storedBytes ?? record.sentBytes).rawValue)))
             }
         }
-        return begun
+        // In one order, so that equal knowledge gives equal sums.
+        return begun.sorted { ($0.atSeconds, $0.bytes) < ($1.atSeconds, $1.bytes) }
     }
 }

@@ -66,6 +66,17 @@ struct TurnTests {
         #expect(begun[0].0 >= 2 && begun[1].0 - begun[0].0 >= 2, "\(begun)")
     }
 
+    @Test("what was sent counts, also when it has been pruned since")
+    func pruned() {
+        // 120 MiB a minute ago take four minutes at 512 KiB/s.
+        var scene = scene(["t-1", "t-2"], ceiling: ByteCount(512 << 10))
+        #expect(checkpoints(scene.plan()).isEmpty)
+        for name in ["t-1", "t-2"] {
+            scene.happen(.checkpointsPruned(task: TaskID(name), checkpoints: (1...4).map { CheckpointID(epoch: .first, number: $0) }))
+        }
+        #expect(checkpoints(scene.plan()).isEmpty)
+    }
+
     @Test("with a limit on lost work, some begin ahead of their time, and say so")
     func ahead() throws {
         // An interval of 50 s, and 55 s may be lost: eight of 60 MiB at 16 MiB/s take half a minute.

@@ -11,6 +11,9 @@ package struct Knowledge: Hashable, Sendable {
     package private(set) var store: StoreHealth?
     /// What checkpoints, resumptions and merges of any task have cost.
     package private(set) var costs = CostHistory()
+    /// Uploads of the hour before the newest of them, in the order of commitment, whether their checkpoints are still there or not: a network's ceiling
+    /// is about what was sent.
+    package private(set) var recentUploads: [SentUpload] = []
     /// How often tasks were resumed.
     package private(set) var resumptions = 0
     /// Grows with whatever changes how often nodes are thought to fail.
@@ -19,6 +22,14 @@ package struct Knowledge: Hashable, Sendable {
     private var uploading: [TaskID: Int] = [:]
 
     package init() {}
+
+    package struct SentUpload: Hashable, Sendable {
+        package var task: TaskID
+        package var capturedAt: Timestamp
+        package var committedAt: Timestamp
+        /// All copies.
+        package var bytes: ByteCount
+    }
 
     package struct LoadedPolicy: Hashable, Sendable {
         package var policy: CheckpointPolicy
@@ -53,8 +64,17 @@ package struct Knowledge: Hashable, Sendable {
         var joined = self
         joined.tasks = other.tasks
         joined.costs = other.costs
+        joined.recentUploads = other.recentUploads
         joined.uploading = other.uploading
         return joined
+    }
+
+    private mutating func noteUpload(_ checkpoint: CheckpointRecord) {
+        recentUploads.removeAll { checkpoint.committedAt - $0.committedAt >= Seconds.hours(1) }
+        recentUploads.append(
+            SentUpload(
+                task: checkpoint.task, capturedAt: checkpoint.capturedAt, committedAt: checkpoint.committedAt,
+                bytes: checkpoint.storedBytes ?? checkpoint.sentBytes))
     }
 
     /// Captured checkpoints on their way to the store now.
@@ -100,7 +120,10 @@ package struct Knowledge: Hashable, Sendable {
         case .checkpointCommitted(let checkpoint):
             let around = surroundings(of: checkpoint)
             // Of a task that is not known here it is taken in as well: costs are everybody's.
-            if tasks[checkpoint.task]?.learn(from: checkpoint, around) ?? true { costs.observe(checkpoint, around) }
+            if tasks[checkpoint.task]?.learn(from: checkpoint, around) ?? true {
+                costs.observe(checkpoint, around)
+                noteUpload(checkpoint)
+            }
             fold(record, into: checkpoint.task)
         case .taskResumed(let resumption):
             costs.observe(resumption)

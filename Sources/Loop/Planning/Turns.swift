@@ -68,13 +68,10 @@ extension Draft {
             let copies = underway.plan.replication.mean(memoryShare: predicted?.memoryShare ?? 1)
             begun.append((underway.orderedAt.rawValue, (predicted?.sentBytes.mean ?? 0) * copies))
         }
-        for task in knowledge.tasks.values where task.sla.policy == policy {
-            for record in task.committed.reversed() {
-                guard findings.at - record.committedAt < Seconds.hours(1) else { break }
-                begun.append((record.capturedAt.rawValue, Double((record.storedBytes ?? record.sentBytes).rawValue)))
-            }
+        for upload in knowledge.recentUploads where findings.at - upload.committedAt < Seconds.hours(1) {
+            guard knowledge.tasks[upload.task]?.sla.policy == policy else { continue }
+            begun.append((upload.capturedAt.rawValue, Double(upload.bytes.rawValue)))
         }
-        // In one order, so that equal knowledge gives equal sums.
-        return begun.sorted { ($0.atSeconds, $0.bytes) < ($1.atSeconds, $1.bytes) }
+        return begun
     }
 }

@@ -23,7 +23,7 @@ extension World {
         let asked = isRunning ? tasks[index].node.map { [fleet.nodes[$0]] } : nil
         let findings = Analysis.assess(
             knowledge, live: live, fleet: fleet, nodes: asked, schedules: schedules, reliability: &reliability,
-            certainty: certainty(about: index))
+            forecasts: tasks[index].submission.sla.deadline != nil, certainty: certainty(about: index))
         let plan = Planning.plan(
             knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: nextDecision,
             elsewhere: isRunning ? [:] : loads)

@@ -12,11 +12,13 @@ package enum Analysis {
 
     /// - Parameters:
     ///   - nodes: those that are asked about; nil: all of the fleet. Tasks on others are told no failure rate.
+    ///   - forecasts: whether it is forecast when tasks will have finished, which rules about deadlines and people want to know; it takes more than
+    ///     all the rest.
     ///   - certainty: what need not be learnt, in a simulation.
     ///   - reliability: of earlier calls about the same ledger and fleet, which saves going through the nodes' histories again.
     package static func assess(
         _ knowledge: Knowledge, live: LiveView, fleet: Fleet, nodes: [Fleet.Node]? = nil, schedules: [TaskID: Schedule],
-        reliability: inout Reliability, certainty: Certainty? = nil
+        reliability: inout Reliability, forecasts: Bool = true, certainty: Certainty? = nil
     ) -> Findings {
         if certainty == nil { reliability.learn(fleet, knowledge, live.now) }
         let asked = nodes ?? fleet.nodes
@@ -28,7 +30,7 @@ package enum Analysis {
         let model = CostModel(knowledge: knowledge, detection: NodeAssessment.detection(fleet.defaults))
         let tasks = knowledge.liveTasks.map { task in
             TaskAssessment(task: task, live: live, node: task.node.flatMap { reliabilities[$0] }, model: model, knownCosts: certainty?.costs[task.id])
-                .finding(schedule: schedules[task.id])
+                .finding(schedule: schedules[task.id], withForecast: forecasts)
         }
         return Findings(at: live.now, nodes: found, tasks: tasks)
     }

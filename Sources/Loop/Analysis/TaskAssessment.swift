@@ -10,7 +10,7 @@ struct TaskAssessment {
     let model: CostModel
     var knownCosts: [CheckpointCosts]?
 
-    func finding(schedule: Schedule?) -> TaskFinding {
+    func finding(schedule: Schedule?, withForecast: Bool = true) -> TaskFinding {
         let samples = samples
         let speed = Self.speed(samples, work: task.sla.task.workSeconds)
         let progress = progress(samples, speed)
@@ -32,7 +32,7 @@ struct TaskAssessment {
             failureRate: rate, ownFailureRate: own, stalledSeconds: stalled(samples), merging: model.merging(of: task), forecast: nil,
             timeToDeadlineSeconds: task.deadline.map { $0 - live.now },
             isObservedRunning: seen.map { $0.epoch == task.epoch && $0.state != .finished && $0.state != .failed } ?? false)
-        finding.forecast = forecast(finding, schedule)
+        if withForecast { finding.forecast = forecast(finding, schedule) }
         return finding
     }
 

@@ -30,7 +30,6 @@ struct TaskRun {
         var order: CheckpointOrder
         var orderID: OrderID?
         var isTold = false
-        var transfer: Int?
         var sendingSince = 0.0
     }
 
@@ -71,6 +70,8 @@ struct TaskRun {
     /// The node that was lost under it, until it is on another.
     var lostFrom: Int?
     var underway: Underway?
+    /// Its transfer.
+    var upload: Int?
     var wanted: Wanted?
     /// As it was found when it was planned last.
     var failureRatePerSecond = 0.0
@@ -86,7 +87,9 @@ struct TaskRun {
     var restoringSince: Double?
     var captures = 0
     var schedule: Schedule?
+    /// Of the schedule: what is done between plannings.
     var interval: Double?
+    var standingOrder: CheckpointOrder?
     var nextPlanning = 0.0
     /// Entries of the queue with another version are passed over.
     var version: UInt32 = 0

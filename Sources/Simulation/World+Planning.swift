@@ -31,6 +31,7 @@ extension World {
         if let schedule = plan.schedules[id] {
             tasks[index].schedule = schedule
             tasks[index].interval = schedule.standing.intervalSeconds?.rawValue
+            tasks[index].standingOrder = schedule.standing.order
         }
         tasks[index].nextPlanning = scenario.moments.next(
             after: now, lifeBegan: tasks[index].lifeBegan, left: tasks[index].guest.workSeconds - tasks[index].work)

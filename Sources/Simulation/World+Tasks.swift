@@ -33,7 +33,7 @@ extension World {
             if tasks[index].nextPlanning <= now + slack {
                 plan(index)
             } else if tasks[index].underway == nil, tasks[index].wanted == nil, let interval = tasks[index].interval,
-                let order = tasks[index].schedule?.standing.order,
+                let order = tasks[index].standingOrder,
                 tasks[index].work >= tasks[index].capturedWork + interval - slack
             {
                 want(index, order, as: nil)
@@ -78,16 +78,16 @@ extension World {
                 task: index, node: node, bytes: image.sentBytes, left: image.sentBytes, since: now,
                 mostBytesPerSecond: image.compressSeconds > 0 ? image.sentBytes / image.compressSeconds : .infinity, copies: copies,
                 closingSeconds: scenario.costs.commitSeconds))
-        tasks[index].underway?.transfer = transfer
+        tasks[index].upload = transfer
         arm(index)
     }
 
     private mutating func committed(_ index: Int, _ transfer: Transfer) {
-        guard var underway = tasks[index].underway, let node = tasks[index].node else { return }
+        guard let underway = tasks[index].underway, let node = tasks[index].node else { return }
         tasks[index].advance(to: now)
         tasks[index].speed = 1
-        underway.transfer = nil
         tasks[index].underway = nil
+        tasks[index].upload = nil
         log?.append(Happening(at: now, .committed(tasks[index].id, work: underway.work)))
         let stored = transfer.bytes * transfer.copies
         tasks[index].account.sentBytes += stored
@@ -172,7 +172,7 @@ extension World {
         finish(index)
         if tasks[transfer.task].fetch == index {
             fetched(transfer.task, transfer.bytes)
-        } else if tasks[transfer.task].underway?.transfer == index {
+        } else if tasks[transfer.task].upload == index {
             committed(transfer.task, transfer)
         }
     }
@@ -244,10 +244,11 @@ extension World {
             tasks[index].account.sentBytes += finish(fetch)
             tasks[index].fetch = nil
         }
-        if let transfer = tasks[index].underway?.transfer {
+        if let transfer = tasks[index].upload {
             tasks[index].account.sentBytes += finish(transfer) * transfers[transfer].copies
         }
         tasks[index].underway = nil
+        tasks[index].upload = nil
         tasks[index].wanted = nil
         tasks[index].phase = .down
         tasks[index].version &+= 1
@@ -276,9 +277,10 @@ extension World {
         tasks[index].advance(to: now)
         tasks[index].storeChanged(at: now)
         release(index)
-        if let transfer = tasks[index].underway?.transfer { tasks[index].account.sentBytes += finish(transfer) * transfers[transfer].copies }
+        if let transfer = tasks[index].upload { tasks[index].account.sentBytes += finish(transfer) * transfers[transfer].copies }
         if let fetch = tasks[index].fetch { tasks[index].account.sentBytes += finish(fetch) }
         tasks[index].underway = nil
+        tasks[index].upload = nil
         tasks[index].wanted = nil
         tasks[index].fetch = nil
         log?.append(Happening(at: now, finished ? .finished(tasks[index].id) : .ended(tasks[index].id)))

@@ -29,7 +29,7 @@ extension World {
         let admitted = admission.admitted(waiting.map(\.upload), backlogBytes: backlog.bytes)
         for place in admitted {
             let index = waiting[place].index
-            guard let order = tasks[index].wanted?.order ?? tasks[index].schedule?.standing.order else { continue }
+            guard let order = tasks[index].wanted?.order ?? tasks[index].standingOrder else { continue }
             backlog.bytes += waiting[place].upload.bytes
             capture(index, order, as: tasks[index].wanted?.id)
         }

@@ -171,15 +171,22 @@ private struct Domain {
 
     init(_ nodes: [NodeKnowledge], priorExposure: Seconds) {
         self.priorExposure = priorExposure
-        let losses = nodes.flatMap { node in node.lives.map { (at: $0.lostAt, node: node.id) } }.sorted { ($0.at, $0.node) < ($1.at, $1.node) }
-        for loss in losses {
-            if let last = outages.last, loss.at - last.at <= Reliability.outageWindow {
-                outages[outages.count - 1].nodes.insert(loss.node)
-            } else {
-                outages.append(Outage(at: loss.at, nodes: [loss.node]))
-            }
+        // A node by itself has no outages with others.
+        guard nodes.count > 1 else {
+            self.nodes = []
+            return
         }
-        outages.removeAll { $0.nodes.count < 2 }
+        let losses = nodes.flatMap { node in node.lives.map { (at: $0.lostAt, node: node.id) } }.sorted { ($0.at, $0.node) < ($1.at, $1.node) }
+        var begin = 0
+        while begin < losses.count {
+            let first = losses[begin]
+            var end = begin + 1
+            while end < losses.count, losses[end].at - first.at <= Reliability.outageWindow { end += 1 }
+            if losses[begin..<end].contains(where: { $0.node != first.node }) {
+                outages.append(Outage(at: first.at, nodes: Set(losses[begin..<end].map(\.node))))
+            }
+            begin = end
+        }
         self.nodes = outages.isEmpty ? [] : nodes
     }
 

@@ -11,9 +11,11 @@ package struct Knowledge: Hashable, Sendable {
     package private(set) var store: StoreHealth?
     /// What checkpoints, resumptions and merges of any task have cost.
     package private(set) var costs = CostHistory()
-    /// Uploads of the hour before the newest of them, in the order of commitment, whether their checkpoints are still there or not: a network's ceiling
+    /// Uploads of the hour before the newest of them, and some older ones, in the order of commitment, whether their checkpoints are still there or not: a network's ceiling
     /// is about what was sent.
     package private(set) var recentUploads: [SentUpload] = []
+    /// How many of them were kept when old ones went last: they go when there are twice as many, so that a commitment costs the same however many there are.
+    private var uploadsKept = 0
     /// How often tasks were resumed.
     package private(set) var resumptions = 0
     /// Grows with whatever changes how often nodes are thought to fail.
@@ -65,16 +67,20 @@ package struct Knowledge: Hashable, Sendable {
         joined.tasks = other.tasks
         joined.costs = other.costs
         joined.recentUploads = other.recentUploads
+        joined.uploadsKept = other.uploadsKept
         joined.uploading = other.uploading
         return joined
     }
 
     private mutating func noteUpload(_ checkpoint: CheckpointRecord) {
-        recentUploads.removeAll { checkpoint.committedAt - $0.committedAt >= Seconds.hours(1) }
         recentUploads.append(
             SentUpload(
                 task: checkpoint.task, capturedAt: checkpoint.capturedAt, committedAt: checkpoint.committedAt,
                 bytes: checkpoint.storedBytes ?? checkpoint.sentBytes))
+        guard recentUploads.count >= 2 * uploadsKept + 64 else { return }
+        let oldest = checkpoint.committedAt.rawValue - 3_600
+        recentUploads.removeAll { $0.committedAt.rawValue <= oldest }
+        uploadsKept = recentUploads.count
     }
 
     /// Captured checkpoints on their way to the store now.

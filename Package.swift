@@ -85,8 +85,8 @@ let house: [Room] = [
         libraries: [.Crypto], kind: .outside),
     Room(name: "FileServerStore", path: "Sources/Adapters/FileServerStore", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
     Room(
-        name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports"], libraries: [.GRDB, .Crypto], kind: .outside,
-        tests: ["Simulator"]),
+        name: "SQLiteLedger", path: "Sources/Adapters/SQLiteLedger", rooms: ["Vocabulary", "Ports", "CZstd"], libraries: [.GRDB, .Crypto],
+        kind: .outside, tests: ["Simulator"], embedded: ["decisions.dictionary"]),
     Room(name: "NodeLink", path: "Sources/Adapters/NodeLink", rooms: ["Vocabulary", "Ports", "Curl"], kind: .outside),
     Room(name: "Fencing", path: "Sources/Adapters/Fencing", rooms: ["Vocabulary", "Ports"], kind: .outside, tests: []),
 

@@ -146,7 +146,9 @@ struct Manipulation: CustomStringConvertible {
     ) throws -> DatabaseValue {
         let there = try current(table, key, row, column[0], database)
         if random.happens(0.1) { return .null }
-        switch column[1] as String {
+        var type: String = column[1]
+        if case .blob = there.storage { type = "BLOB" }
+        switch type {
         case "INTEGER": return ((Int64.fromDatabaseValue(there) ?? 0) + Int64(random.number(in: -3...3))).databaseValue
         case "REAL":
             let number = Double.fromDatabaseValue(there) ?? 0

@@ -30,7 +30,8 @@ enum Contradictions {
             let subject = EventTable.Subject(of: try payload.value(Event.self, found["payload_json"], of: "the payload of event \(row)"))
             return compare([("kind", subject.kind), ("task", subject.task?.rawValue)])
         case "decisions":
-            let decision = try payload.value(Decision.self, found["payload_json"], of: "the payload of decision \(row)")
+            let what = "the payload of decision \(row)"
+            let decision = try payload.value(Decision.self, PackedPayload.text(found["payload_json"], of: what), of: what)
             return compare([
                 ("number", try DecisionTable.number(of: decision.id)), ("id", decision.id.rawValue), ("at_epoch_seconds", decision.at.rawValue),
                 ("kind", decision.kind.rawValue), ("task", decision.task?.rawValue), ("node", decision.node?.rawValue),

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import Ports
 import Vocabulary
@@ -5,7 +6,7 @@ import Vocabulary
 /// Decisions and their outcomes in SQL.
 enum DecisionTable {
     static func record(_ decisions: [Decision], in database: Database) throws {
-        let known = try database.cachedStatement(sql: "SELECT payload_json FROM decisions WHERE id = ?")
+        let known = try database.cachedStatement(sql: "SELECT CAST(payload_json AS BLOB) FROM decisions WHERE id = ?")
         let insert = try database.cachedStatement(
             sql: """
                 INSERT INTO decisions (number, id, at_epoch_seconds, kind, task, node, mode, sla_digest, policy_digest, sentence, payload_json)
@@ -16,13 +17,16 @@ enum DecisionTable {
         for decision in decisions {
             let text = try payload.text(decision)
             // Recorded once more after a crash: passed over. The same name for another decision is a mistake.
-            if let there = try String.fetchOne(known, arguments: [decision.id.rawValue]) {
-                guard there == text else { throw UnreadableRow(what: "decision \(decision.id)", detail: "another one with this name is recorded") }
+            if let there = try Data.fetchOne(known, arguments: [decision.id.rawValue]) {
+                guard try PackedPayload.text(there, of: "decision \(decision.id)") == text else {
+                    throw UnreadableRow(what: "decision \(decision.id)", detail: "another one with this name is recorded")
+                }
                 continue
             }
             try insert.execute(arguments: [
                 try number(of: decision.id), decision.id.rawValue, decision.at.rawValue, decision.kind.rawValue, decision.task?.rawValue,
-                decision.node?.rawValue, decision.mode.rawValue, decision.sla?.digest, decision.policy?.digest, decision.sentence, text,
+                decision.node?.rawValue, decision.mode.rawValue, decision.sla?.digest, decision.policy?.digest, decision.sentence,
+                try PackedPayload.packed(text),
             ])
             try chain.add(Chain.decisions, row: database.lastInsertedRowID)
         }
@@ -70,29 +74,30 @@ enum DecisionTable {
             arguments.append(until.rawValue)
         }
         let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
-        let sql = "SELECT id, payload_json FROM decisions \(condition) ORDER BY number \(query.newestFirst ? "DESC" : "ASC") LIMIT ?"
+        let sql = "SELECT id, CAST(payload_json AS BLOB) FROM decisions \(condition) ORDER BY number \(query.newestFirst ? "DESC" : "ASC") LIMIT ?"
         arguments.append(max(0, query.limit))
         return try values(try database.cachedStatement(sql: sql), StatementArguments(arguments))
     }
 
     static func decision(_ id: DecisionID, in database: Database) throws -> Decision? {
-        let statement = try database.cachedStatement(sql: "SELECT id, payload_json FROM decisions WHERE id = ?")
+        let statement = try database.cachedStatement(sql: "SELECT id, CAST(payload_json AS BLOB) FROM decisions WHERE id = ?")
         let found: [Decision] = try values(statement, [id.rawValue])
         return found.first
     }
 
     static func outcomes(of decision: DecisionID, in database: Database) throws -> [Outcome] {
         try values(
-            try database.cachedStatement(sql: "SELECT decision, payload_json FROM outcomes WHERE decision = ? ORDER BY number"), [decision.rawValue])
+            try database.cachedStatement(sql: "SELECT decision, CAST(payload_json AS BLOB) FROM outcomes WHERE decision = ? ORDER BY number"),
+            [decision.rawValue])
     }
 
     static func outcomes(task: TaskID?, in database: Database) throws -> [Outcome] {
         guard let task else {
-            return try values(try database.cachedStatement(sql: "SELECT decision, payload_json FROM outcomes ORDER BY number"), [])
+            return try values(try database.cachedStatement(sql: "SELECT decision, CAST(payload_json AS BLOB) FROM outcomes ORDER BY number"), [])
         }
         let statement = try database.cachedStatement(
             sql: """
-                SELECT outcomes.decision, outcomes.payload_json FROM decisions JOIN outcomes ON outcomes.decision = decisions.id
+                SELECT outcomes.decision, CAST(outcomes.payload_json AS BLOB) FROM decisions JOIN outcomes ON outcomes.decision = decisions.id
                 WHERE decisions.task = ? ORDER BY outcomes.number
                 """)
         return try values(statement, [task.rawValue])
@@ -113,7 +118,7 @@ enum DecisionTable {
     static func outcomes(ofDecisionsSince since: Timestamp, in database: Database) throws -> [Outcome] {
         let statement = try database.cachedStatement(
             sql: """
-                SELECT outcomes.decision, outcomes.payload_json FROM decisions JOIN outcomes ON outcomes.decision = decisions.id
+                SELECT outcomes.decision, CAST(outcomes.payload_json AS BLOB) FROM decisions JOIN outcomes ON outcomes.decision = decisions.id
                 WHERE decisions.at_epoch_seconds >= ? ORDER BY outcomes.number
                 """)
         return try values(statement, [since.rawValue])
@@ -143,7 +148,8 @@ enum DecisionTable {
         let rows = try Row.fetchCursor(statement, arguments: arguments)
         while let row = try rows.next() {
             let name: String = row[0]
-            found.append(try payload.value(Value.self, row[1], of: "\(Value.self) \(name)"))
+            let what = "\(Value.self) \(name)"
+            found.append(try payload.value(Value.self, PackedPayload.text(row[1], of: what), of: what))
         }
         return found
     }

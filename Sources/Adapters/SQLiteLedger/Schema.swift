@@ -37,6 +37,11 @@ enum Schema {
             for table in ["chain", "ledger", "signatures"] { try database.execute(sql: refusals(for: table)) }
             try Chain.begin(in: database)
         }
+        // Decisions' payloads may be packed (`PackedPayload`). Rows are taken over as they are, so that the chain over them holds.
+        migrator.registerMigration("0009 packed decisions") { database in
+            try database.execute(sql: packedDecisions)
+            try database.execute(sql: refusals(for: "decisions"))
+        }
         return migrator
     }
 
@@ -108,6 +113,28 @@ enum Schema {
             content_json TEXT NOT NULL,
             UNIQUE (kind, name, digest)
         ) STRICT;
+        """
+
+    private static let packedDecisions = """
+        CREATE TABLE packed_decisions (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            at_epoch_seconds REAL NOT NULL,
+            kind TEXT NOT NULL,
+            task TEXT,
+            node TEXT,
+            mode TEXT NOT NULL,
+            sla_digest TEXT,
+            policy_digest TEXT,
+            sentence TEXT NOT NULL,
+            payload_json ANY NOT NULL CHECK (typeof(payload_json) IN ('text', 'blob'))
+        ) STRICT;
+        INSERT INTO packed_decisions SELECT * FROM decisions ORDER BY number;
+        DROP TABLE decisions;
+        ALTER TABLE packed_decisions RENAME TO decisions;
+        CREATE INDEX decisions_by_task ON decisions (task, number);
+        CREATE INDEX decisions_by_kind ON decisions (kind, number);
+        CREATE INDEX decisions_by_time ON decisions (at_epoch_seconds);
         """
 
     private static let chainTables = """

@@ -82,5 +82,14 @@ struct PackedPayloadTests {
         for statement in ["UPDATE decisions SET sentence = ''", "DELETE FROM decisions", "INSERT OR REPLACE INTO decisions SELECT * FROM decisions"] {
             await #expect(throws: DatabaseError.self, "\(statement)") { try await reader.write { try $0.execute(sql: statement) } }
         }
+        try reader.close()
+        // Bytes that stay the same under another type.
+        for change in ["CAST(payload_json AS BLOB) WHERE number = 1", "CAST(payload_json AS TEXT) WHERE number = 2"] {
+            let copy = scratch.directory + "/\(UUID().uuidString).db"
+            try FileManager.default.copyItem(atPath: scratch.ledgerPath, toPath: copy)
+            try tamper(copy) { try $0.execute(sql: "PRAGMA ignore_check_constraints = ON; UPDATE decisions SET payload_json = \(change)") }
+            let found = try await SQLiteLedger.verify(path: copy).findings
+            #expect(found.map(\.table) == ["decisions"] && found.map(\.problem) == [.changed], "\(change): \(found)")
+        }
     }
 }

@@ -15,10 +15,15 @@ enum Chain {
         var key: String
         /// In the order in which they are hashed.
         var columns: [String]
+        /// The column that is text or packed bytes: of the other type it counts as NULL, so that a change of the type alone is one.
+        var packed: String?
 
         /// All columns of one row. Text comes as its bytes: what follows a zero byte counts, too.
         fileprivate var selection: String {
-            let values = columns.map { "CASE typeof(\($0)) WHEN 'text' THEN CAST(\($0) AS BLOB) ELSE \($0) END" }
+            let values = columns.map { column in
+                let bytes = "CASE typeof(\(column)) WHEN 'text' THEN CAST(\(column) AS BLOB) ELSE \(column) END"
+                return column == packed ? "CASE WHEN \(PackedPayload.hasItsType(column)) THEN \(bytes) END" : bytes
+            }
             return "SELECT \(values.joined(separator: ", ")) FROM \(name) WHERE \(key) = ?"
         }
     }
@@ -31,7 +36,7 @@ enum Chain {
         name: "decisions", key: "number",
         columns: [
             "number", "id", "at_epoch_seconds", "kind", "task", "node", "mode", "sla_digest", "policy_digest", "sentence", "payload_json",
-        ])
+        ], packed: "payload_json")
     static let outcomes = Table(
         name: "outcomes", key: "number",
         columns: ["number", "decision", "at_epoch_seconds", "quantity", "predicted", "observed", "payload_json"])

@@ -19,6 +19,11 @@ enum PackedPayload {
         ZSTD_createDDict($0.baseAddress, $0.count)
     }
 
+    /// A condition in SQL: JSON is text, and what is packed is bytes.
+    static func hasItsType(_ column: String) -> String {
+        "typeof(\(column)) = CASE substr(CAST(\(column) AS BLOB), 1, 1) WHEN x'7B' THEN 'text' ELSE 'blob' END"
+    }
+
     static func packed(_ text: String) throws -> Data {
         let bytes = Array(text.utf8)
         var packed = [UInt8](repeating: 0, count: 1 + ZSTD_compressBound(bytes.count))

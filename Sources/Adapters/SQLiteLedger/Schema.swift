@@ -127,7 +127,7 @@ enum Schema {
             sla_digest TEXT,
             policy_digest TEXT,
             sentence TEXT NOT NULL,
-            payload_json ANY NOT NULL CHECK (typeof(payload_json) IN ('text', 'blob'))
+            payload_json ANY NOT NULL CHECK (\(PackedPayload.hasItsType("payload_json")))
         ) STRICT;
         INSERT INTO packed_decisions SELECT * FROM decisions ORDER BY number;
         DROP TABLE decisions;

@@ -35,7 +35,7 @@ package struct FleetOverview: Hashable, Sendable, Codable {
         suspectPhi = outlook.fleet.defaults.suspectPhi
         lostPhi = outlook.fleet.defaults.lostPhi
         let live = known.liveTasks
-        let tasksOf = Dictionary(grouping: live, by: \.node)
+        let tasksOf = Dictionary(grouping: live.lazy.map { (node: $0.node, id: $0.id) }, by: \.node)
         let schedulesOf = Dictionary(grouping: outlook.schedules.values, by: \.node)
         let findings = Dictionary(outlook.findings.nodes.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
         nodes = outlook.fleet.nodes.map { node in
@@ -165,16 +165,24 @@ package struct FleetTotals: Hashable, Sendable, Codable {
         nodes = fleet.count
         trustedNodes = fleet.filter { $0.standing == .trusted }.count
         lostNodes = fleet.filter { $0.standing == .lost }.count
-        let all = outlook.knowledge.tasks.values
-        tasks = all.count
+        tasks = outlook.knowledge.tasks.count
         liveTasks = live.count
-        runningTasks = live.filter { if case .running = $0.state { true } else { false } }.count
-        finishedTasks = all.filter { if case .finished = $0.state { true } else { false } }.count
-        givenUpTasks = all.filter { if case .givenUp = $0.state { true } else { false } }.count
-        cancelledTasks = all.filter { $0.state == .cancelled }.count
-        checkpoints = all.reduce(0) { $0 + $1.committed.count }
-        checkpointBytes = all.reduce(.zero) { sum, task in task.committed.reduce(sum) { $0 + $1.sentBytes } }
-        interruptions = all.reduce(0) { $0 + $1.interruptions.count }
+        var (running, finished, givenUp, cancelled) = (0, 0, 0, 0)
+        var (kept, keptBytes, interrupted) = (0, ByteCount.zero, 0)
+        for task in outlook.knowledge.tasks.values {
+            switch task.state {
+            case .running: running += 1
+            case .finished: finished += 1
+            case .givenUp: givenUp += 1
+            case .cancelled: cancelled += 1
+            case .submitted, .placed, .resuming, .interrupted: break
+            }
+            kept += task.committed.count
+            keptBytes = task.committed.reduce(keptBytes) { $0 + $1.sentBytes }
+            interrupted += task.interruptions.count
+        }
+        (runningTasks, finishedTasks, givenUpTasks, cancelledTasks) = (running, finished, givenUp, cancelled)
+        (checkpoints, checkpointBytes, interruptions) = (kept, keptBytes, interrupted)
         resumptions = outlook.knowledge.resumptions
         let findings = Dictionary(outlook.findings.tasks.map { ($0.task, $0) }, uniquingKeysWith: { first, _ in first })
         var (exposed, risky) = (Seconds.zero, 0)

@@ -86,13 +86,17 @@ package struct TaskBrief: Hashable, Sendable, Codable {
     /// Those that live, the newest first, and then those that have ended, the one that ended last first.
     package static func all(_ outlook: Outlook, limit: Int = .max) -> [TaskBrief] {
         let findings = Dictionary(outlook.findings.tasks.map { ($0.task, $0) }, uniquingKeysWith: { first, _ in first })
-        let sorted = outlook.knowledge.tasks.values.sorted { a, b in
-            if a.state.isFinal != b.state.isFinal { return b.state.isFinal }
-            let times = (a.endedAt ?? a.submission.submittedAt, b.endedAt ?? b.submission.submittedAt)
-            return times.0 == times.1 ? a.id < b.id : times.0 > times.1
+        // Few words are sorted, and not all that is known of each.
+        let sorted = outlook.knowledge.tasks.values.map { task in
+            (isFinal: task.state.isFinal, at: task.endedAt ?? task.submission.submittedAt, id: task.id)
+        }.sorted { a, b in
+            if a.isFinal != b.isFinal { return b.isFinal }
+            return a.at == b.at ? a.id < b.id : a.at > b.at
         }
-        return sorted.prefix(limit).map {
-            TaskBrief($0, finding: findings[$0.id], schedule: outlook.schedules[$0.id], at: outlook.findings.at)
+        return sorted.prefix(limit).compactMap { place in
+            outlook.knowledge.tasks[place.id].map {
+                TaskBrief($0, finding: findings[place.id], schedule: outlook.schedules[place.id], at: outlook.findings.at)
+            }
         }
     }
 }

@@ -11,10 +11,11 @@ package struct Knowledge: Hashable, Sendable {
     package private(set) var store: StoreHealth?
     /// What checkpoints, resumptions and merges of any task have cost.
     package private(set) var costs = CostHistory()
-    /// Uploads of the hour before the newest of them, and some older ones, in the order of commitment, whether their checkpoints are still there or not: a network's ceiling
-    /// is about what was sent.
+    /// Uploads of the hour before the newest of them, and some older ones, in the order of commitment, whether their checkpoints are still there or
+    /// not: a network's ceiling is about what was sent.
     package private(set) var recentUploads: [SentUpload] = []
-    /// How many of them were kept when old ones went last: they go when there are twice as many, so that a commitment costs the same however many there are.
+    /// How many of them were kept when old ones went last: they go when there are twice as many, so that a commitment costs the same however many
+    /// there are.
     private var uploadsKept = 0
     /// How often tasks were resumed.
     package private(set) var resumptions = 0

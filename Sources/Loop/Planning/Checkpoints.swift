@@ -8,9 +8,11 @@ extension Draft {
         guard let finding = finding(of: task.id), self.finding(of: node)?.standing != .lost else { return }
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])
         let unsaved = task.underway?.capturedAt != nil ? finding.sinceCaptureSeconds : finding.exposedSeconds
-        let choice = ScheduleChoice(
-            terms.situation(work: finding.workLeftSeconds.mean, unsaved: unsaved.rawValue, rate: finding.failureRate.perSecond), briefly: true)
-        var schedule = standing(task, on: node, terms, choice)
+        // Without a schedule that might go on there is one to be recorded.
+        var choice = ScheduleChoice(
+            terms.situation(work: finding.workLeftSeconds.mean, unsaved: unsaved.rawValue, rate: finding.failureRate.perSecond),
+            briefly: schedules[task.id] != nil)
+        var schedule = standing(task, on: node, terms, &choice)
         if mayCheckpoint(task, finding, terms, choice, schedule) {
             if let policy = terms.policy?.policy, policy.networkBytesPerSecond != nil, terms.settings.mode == .enforce {
                 turns[policy.name, default: []].append(Turn(task: task, node: node, terms: terms, choice: choice))
@@ -22,7 +24,8 @@ extension Draft {
     }
 
     /// The schedule in force stays until another one is really another.
-    private mutating func standing(_ task: TaskKnowledge, on node: NodeID, _ terms: Terms, _ choice: ScheduleChoice) -> Schedule {
+    /// - Parameter choice: made whole where it is recorded.
+    private mutating func standing(_ task: TaskKnowledge, on node: NodeID, _ terms: Terms, _ choice: inout ScheduleChoice) -> Schedule {
         let interval = choice.best.intervalSeconds.map { Seconds($0) }
         let order = CheckpointOrder(codec: Codec(rawValue: choice.best.option.name) ?? .none, replication: terms.settings.replication)
         let plan = StandingPlan(
@@ -38,11 +41,11 @@ extension Draft {
             old.predicted = terms.costs(order.codec)
             return old
         }
-        let weighed = ScheduleChoice(choice.situation)
+        choice = choice.whole
         let id = decide(
-            .schedule, task: task, node: node, mode: terms.settings.mode, policy: terms.policy?.version, inputs: weighed.inputs(terms),
-            situation: weighed.situation, alternatives: weighed.alternatives, chosen: weighed.index, binding: weighed.binding, rules: terms.rules,
-            weighed.sentence(terms, on: node)
+            .schedule, task: task, node: node, mode: terms.settings.mode, policy: terms.policy?.version, inputs: choice.inputs(terms),
+            situation: choice.situation, alternatives: choice.alternatives, chosen: choice.index, binding: choice.binding, rules: terms.rules,
+            choice.sentence(terms, on: node)
         ) { _ in [.arm(plan, node: node)] }
         return Schedule(
             decision: id, decidedAt: findings.at, node: node, standing: plan, predicted: terms.costs(order.codec), basis: basis,
@@ -94,7 +97,7 @@ extension Draft {
         inputs more: [DecisionInput] = [], because: String = ""
     ) {
         let order = schedule.standing.order
-        let weighed = ScheduleChoice(choice.situation)
+        let weighed = choice.whole
         var inputs = weighed.inputs(terms)
         if let costs = terms.costs(order.codec) {
             for (name, estimate) in [

@@ -12,9 +12,14 @@ struct ScheduleChoice {
     private(set) var index: Int
     private(set) var binding: String?
     private let never: Candidate?
+    private let isBrief: Bool
+
+    /// The same choice with what it was chosen over.
+    var whole: ScheduleChoice { isBrief ? ScheduleChoice(situation) : self }
 
     init(_ situation: Situation, briefly: Bool = false) {
         self.situation = situation
+        isBrief = briefly
         let objective = situation.objective
         let candidates: [Candidate]
         if case .adaptive = situation.settings.strategy {

@@ -96,7 +96,7 @@ struct ReportFormTests {
         #expect(page.addresses == ["#task-0", "#task-1"])
         #expect(page.elements["script"] == nil && page.elements["link"] == nil && page.elements["img"] == nil)
         // Of each task, of both together, and of the one quantity that was predicted often enough.
-        #expect(page.elements["svg"] == 4)
+        #expect(page.elements["svg"] == 5)
         // d3, d4, d5, d6, d9 and d10 rest on something; the others are only sentences.
         #expect(page.elements["details"] == 6)
         for words in [
@@ -176,7 +176,7 @@ struct ReportFormTests {
         let one = Scene.whole.report(task: TaskID("sums-1"))
         #expect(one.tasks.map(\.task.rawValue) == ["sums-1"])
         #expect(one.decisionCount == 3)
-        #expect(one.predictions.map(\.quantity) == ["stopSeconds"])
+        #expect(one.calibration.models.map(\.summary.quantity) == ["remainingSeconds", "stopSeconds"])
         #expect(one.verdict == .kept)
         #expect(!one.json().contains("primes-1:"))
         #expect(Scene.whole.report(task: TaskID("nobody")).tasks.isEmpty)

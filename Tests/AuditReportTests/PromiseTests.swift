@@ -74,14 +74,14 @@ struct PromiseTests {
     @Test("predictions are summed up beside what was observed")
     func predictions() throws {
         // stopSeconds: predicted 0.2, 0.1, 0.1; observed 0.084 each. Misses 0.116, 0.016, 0.016; ratios 0.42, 0.84, 0.84.
-        let stop = try #require(Scene.whole.report().predictions.first { $0.quantity == "stopSeconds" })
+        let stop = try #require(Scene.whole.report().calibration.models.map(\.summary).first { $0.quantity == "stopSeconds" })
         #expect(stop.count == 3)
         #expect(abs(stop.meanPredicted - 0.4 / 3) < 1e-12)
         #expect(abs(stop.meanAbsoluteError - 0.148 / 3) < 1e-12)
         #expect(abs(stop.meanError + 0.148 / 3) < 1e-12)
         #expect(abs((stop.medianRatio ?? 0) - 0.84) < 1e-12)
         // What was not predicted has no comparison.
-        #expect(!Scene.whole.report().predictions.contains { $0.quantity == "finishSeconds" })
+        #expect(!Scene.whole.report().calibration.models.contains { $0.summary.quantity == "finishSeconds" })
     }
 
     @Test("while it runs nothing is claimed, and lateness grows")

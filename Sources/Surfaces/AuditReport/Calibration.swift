@@ -3,8 +3,7 @@ import Vocabulary
 
 /// How well each model foretold what came: predictions beside outcomes, from the ledger's content alone. The JSON contract is in docs/json.md.
 ///
-/// A report makes it from what it has read already, `Calibration.make(events:decisions:outcomes:generatedAt:)`, and shows `models` and
-/// `deadlines`, or `plots`, which are SVG files.
+/// A report holds one of what it tells about.
 package struct Calibration: Hashable, Sendable, Codable {
     package static let schema = "cairn.calibration/v1"
     package var schema = Calibration.schema
@@ -24,7 +23,7 @@ package struct Calibration: Hashable, Sendable, Codable {
         /// Of the predictions that had a standard error: how many, and the share of outcomes within two of it (of a normal distribution: 0.954).
         package var judgedCount: Int
         package var withinTwoErrorsShare: Double?
-        /// Predicted and observed, in the order of the decisions; thinned evenly to at most a thousand.
+        /// Predicted and observed, in the order of the decisions; thinned evenly to at most a thousand, in a report two hundred.
         package var points: [Point]
     }
 
@@ -67,9 +66,12 @@ package struct Calibration: Hashable, Sendable, Codable {
         return make(events: try await ledger.everyEvent(), decisions: decisions, outcomes: outcomes, generatedAt: generatedAt)
     }
 
-    /// - Parameter decisions: oldest first.
+    /// - Parameters:
+    ///   - decisions: oldest first.
+    ///   - outcomes: those of other decisions are left out.
+    ///   - mostPoints: that a model keeps, at least 2.
     package static func make(
-        events: some Sequence<EventRecord>, decisions: [Decision], outcomes: [Outcome], generatedAt: Timestamp
+        events: some Sequence<EventRecord>, decisions: [Decision], outcomes: [Outcome], generatedAt: Timestamp, mostPoints: Int = 1_000
     ) -> Calibration {
         let fates = Fate.all(events)
         var pairs: [String: [Point]] = [:]
@@ -102,7 +104,7 @@ package struct Calibration: Hashable, Sendable, Codable {
         }
         return Calibration(
             generatedAt: Moment(generatedAt), decisionCount: decisions.count,
-            models: pairs.sorted { $0.key < $1.key }.map { Model($0.key, $0.value) }, deadlines: Reliability(forecasts))
+            models: pairs.sorted { $0.key < $1.key }.map { Model($0.key, $0.value, most: mostPoints) }, deadlines: Reliability(forecasts))
     }
 }
 
@@ -145,7 +147,7 @@ private struct Forecast {
 }
 
 extension Calibration.Model {
-    fileprivate init(_ quantity: String, _ points: [Calibration.Point]) {
+    fileprivate init(_ quantity: String, _ points: [Calibration.Point], most: Int) {
         summary = PredictionReport(quantity, points.map { ($0.predicted, $0.observed) })
         let ratios = points.filter { $0.predicted > 0 }.map { $0.observed / $0.predicted }.sorted()
         lowRatio = Self.quantile(0.1, ratios)
@@ -153,7 +155,6 @@ extension Calibration.Model {
         let judged = points.compactMap { point in point.standardError.map { abs(point.observed - point.predicted) <= 2 * $0 } }
         judgedCount = judged.count
         withinTwoErrorsShare = judged.isEmpty ? nil : Double(judged.count { $0 }) / Double(judged.count)
-        let most = 1_000
         self.points =
             points.count <= most ? points : (0..<most).map { points[$0 * (points.count - 1) / (most - 1)] }
     }

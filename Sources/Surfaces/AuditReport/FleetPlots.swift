@@ -1,36 +1,15 @@
 import Vocabulary
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
-/// Pictures of many tasks at once: when each ran and how its promises stand, and how near predictions came.
+/// A picture of many tasks at once: when each ran and how its promises stand.
 struct FleetPlots {
     let report: Report
 
     /// Rows that a page has room for; the newest are shown.
     private static let rowLimit = 60
-    /// Points in each picture of predictions; more would only be on top of each other.
-    private static let pointLimit = 500
 
-    var markup: Markup {
-        let scatters = quantities.compactMap(scatter)
-        let predicted: Markup =
-            scatters.isEmpty
-            ? .none
-            : """
-            <h3>Predicted and observed</h3>
-            <p class="quiet">A point for each prediction that came true or not; on the dashed line it was exact. Both axes are logarithmic.</p>
-            <div class="plots">
-            \(scatters)</div>
-
-            """
-        return "<section><h2>At a glance</h2>\n\(gantt)\(predicted)</section>\n"
-    }
+    var markup: Markup { "<section><h2>At a glance</h2>\n\(gantt)</section>\n" }
 
     private func at(_ value: Double) -> String { Words.fixed(value, 1) }
-
-    // MARK: When tasks ran
 
     private var gantt: Markup {
         let shown = report.tasks.suffix(Self.rowLimit)
@@ -78,61 +57,6 @@ struct FleetPlots {
             </svg></div>
             <figcaption><span>Green: kept. Red: broken. Yellow: open. A cross is a failure, a dashed line the deadline.\(leftOut > 0 ? " The newest \(shown.count) of \(report.tasks.count) tasks." : "")</span></figcaption>
             </figure>
-
-            """
-    }
-
-    // MARK: Predictions
-
-    private struct Pairs {
-        var quantity: String
-        var points: [(predicted: Double, observed: Double)]
-    }
-
-    private var quantities: [Pairs] {
-        var pairs: [String: [(predicted: Double, observed: Double)]] = [:]
-        for decision in report.decisions + report.tasks.flatMap(\.decisions) {
-            for outcome in decision.outcomes {
-                guard let predicted = outcome.predicted, predicted > 0, outcome.observed > 0, predicted.isFinite, outcome.observed.isFinite else {
-                    continue
-                }
-                pairs[outcome.quantity, default: []].append((predicted, outcome.observed))
-            }
-        }
-        return pairs.sorted { $0.key < $1.key }.map { Pairs(quantity: $0, points: $1) }
-    }
-
-    private func scatter(_ pairs: Pairs) -> Markup? {
-        guard pairs.points.count >= 3 else { return nil }
-        let points = pairs.points.suffix(Self.pointLimit)
-        let logarithms = points.flatMap { [log10($0.predicted), log10($0.observed)] }
-        guard let least = logarithms.min(), let most = logarithms.max() else { return nil }
-        let (low, high) = (least.rounded(.down), max(most.rounded(.up), least.rounded(.down) + 1))
-        let (left, bottom, size) = (70.0, 250.0, 240.0)
-        func place(_ value: Double) -> Double { (log10(value) - low) / (high - low) * size }
-        var drawn: Markup = .none
-        for power in stride(from: low, through: high, by: max(1, ((high - low) / 4).rounded(.up))) {
-            let offset = (power - low) / (high - low) * size
-            let words = Words.quantity(pairs.quantity, pow(10, power))
-            drawn += """
-                <line class="grid" x1="\(at(left))" x2="\(at(left + size))" y1="\(at(bottom - offset))" y2="\(at(bottom - offset))"/>
-                <line class="grid" x1="\(at(left + offset))" x2="\(at(left + offset))" y1="\(at(bottom - size))" y2="\(at(bottom))"/>
-                <text class="tick" x="\(at(left - 6))" y="\(at(bottom - offset + 4))" text-anchor="end">\(words)</text>
-                <text class="tick" x="\(at(left + offset))" y="\(at(bottom + 19))" text-anchor="middle">\(words)</text>
-                """
-        }
-        drawn += """
-            <line class="diagonal" x1="\(at(left))" y1="\(at(bottom))" x2="\(at(left + size))" y2="\(at(bottom - size))"/>
-            """
-        for point in points {
-            drawn += "<circle class=\"dot\" cx=\"\(at(left + place(point.predicted)))\" cy=\"\(at(bottom - place(point.observed)))\" r=\"3\"/>"
-        }
-        return """
-            <figure><svg viewBox="0 0 340 290" role="img" aria-label="\(pairs.quantity): predicted and observed, \(Words.count(points.count, "point"))" xmlns="http://www.w3.org/2000/svg">
-            \(drawn)
-            <text class="tick" x="\(at(left + size / 2))" y="284" text-anchor="middle">predicted</text>
-            <text class="tick" x="\(at(left + 4))" y="\(at(bottom - size + 12))">observed</text>
-            </svg><figcaption><span><code>\(pairs.quantity)</code>, \(Words.count(points.count, "point"))</span></figcaption></figure>
 
             """
     }

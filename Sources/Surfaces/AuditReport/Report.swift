@@ -23,7 +23,8 @@ package struct Report: Hashable, Sendable, Codable {
     package var decisions: [DecisionReport]
     package var nodes: [ReportedNode]
     package var policies: [PolicyReport]
-    package var predictions: [PredictionReport]
+    /// How good the forecasts of all decisions that it tells about were.
+    package var calibration: Calibration
     /// Trouble with the store, fences and declarations.
     package var incidents: [Incident]
 }

@@ -2,7 +2,9 @@ import Ports
 import Vocabulary
 
 /// The tables that a report has as CSV.
-package enum ReportTable: String, CaseIterable, Sendable { case proof, totals, tasks, checkpoints, failures, decisions, predictions }
+package enum ReportTable: String, CaseIterable, Sendable {
+    case proof, totals, tasks, checkpoints, failures, decisions, predictions, calibration, deadlines
+}
 
 extension Report {
     /// RFC 4180: commas, CRLF, quotes doubled, a header first; moments in RFC 3339, units in the names. Several tables follow each other
@@ -20,6 +22,8 @@ extension Report {
             case .failures: writeFailures(to: &sheet)
             case .decisions: writeDecisions(to: &sheet)
             case .predictions: writePredictions(to: &sheet)
+            case .calibration: writeCalibration(to: &sheet)
+            case .deadlines: writeDeadlines(to: &sheet)
             }
             return sheet.text
         }.joined(separator: "\r\n")
@@ -140,6 +144,29 @@ extension Report {
                     .number(prediction.meanObserved), .number(prediction.meanError), .number(prediction.meanAbsoluteError),
                     .number(prediction.medianRatio))
             }
+        }
+    }
+
+    private func writeCalibration(to sheet: inout Sheet) {
+        sheet.header(
+            "calibration", "count", "meanPredicted", "meanObserved", "meanError", "meanAbsoluteError", "medianRatio", "lowRatio", "highRatio",
+            "judgedCount", "withinTwoErrorsShare")
+        for model in calibration.models {
+            let summary = model.summary
+            sheet.row(
+                .text(summary.quantity), .count(summary.count), .number(summary.meanPredicted), .number(summary.meanObserved),
+                .number(summary.meanError), .number(summary.meanAbsoluteError), .number(summary.medianRatio), .number(model.lowRatio),
+                .number(model.highRatio), .count(model.judgedCount), .number(model.withinTwoErrorsShare))
+        }
+    }
+
+    /// The reliability diagram.
+    private func writeDeadlines(to sheet: inout Sheet) {
+        sheet.header("deadlines", "to", "tasks", "meanPredicted", "metShare", "low", "high")
+        for bin in calibration.deadlines?.bins ?? [] {
+            sheet.row(
+                .number(bin.from), .number(bin.to), .count(bin.tasks), .number(bin.meanPredicted), .number(bin.metShare), .number(bin.low),
+                .number(bin.high))
         }
     }
 }

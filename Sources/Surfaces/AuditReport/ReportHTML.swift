@@ -100,7 +100,7 @@ extension Report {
             content.text.isEmpty ? .none : "<section><h2>\(title)</h2>\(content)</section>\n"
         }
         return section("Nodes", machines.markup) + section("Decisions about nodes", decisionTable(decisions, since: from?.time))
-            + section("Predictions of all tasks", predictionTable(predictions)) + section("Prices", prices.markup)
+            + section("Calibration of the forecasts", calibration.markup) + section("Prices", prices.markup)
             + section("Incidents", troubles.markup)
     }
 }

@@ -48,7 +48,9 @@ extension Report {
             generatedAt: Moment(generatedAt), from: times.min().map(Moment.init), to: times.max().map(Moment.init), period: period,
             proof: whole.proof, eventCount: times.count, decisionCount: told.count, verdict: Standing.all(tasks.map(\.verdict), open: true),
             totals: Totals(tasks, others: ofNodes), tasks: tasks, decisions: ofNodes, nodes: nodes(knowledge, events, now),
-            policies: policies(events), predictions: PredictionReport.summaries(told.flatMap { byDecision[$0.id] ?? [] }),
+            policies: policies(events),
+            calibration: .make(
+                events: events, decisions: told, outcomes: told.flatMap { byDecision[$0.id] ?? [] }, generatedAt: generatedAt, mostPoints: 200),
             incidents: incidents(events.filter { isTold($0.at) }))
     }
 

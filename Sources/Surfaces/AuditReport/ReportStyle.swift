@@ -33,7 +33,7 @@ package enum ReportStyle {
         ul.failures { margin: 0; padding-left: 1.2rem; } ul.failures .when { color: var(--quiet); margin-right: .4rem; }
         .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); gap: 1rem 2rem; } .plots figure { margin: .5rem 0; } .plots svg, .gantt svg { display: block; width: 100%; height: auto; } .gantt { margin: .5rem 0; } .gantt svg { min-width: 720px; }
         .bar.kept { fill: var(--kept); background: none; fill-opacity: .45; } .bar.broken { fill: var(--broken); background: none; fill-opacity: .45; } .bar.notObserved { fill: var(--open); background: none; fill-opacity: .35; }
-        .diagonal { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 4 3; } .dot { fill: var(--accent); fill-opacity: .6; } .proof h2 { margin-top: .5rem; }
+        .diagonal { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 4 3; } .dot { fill: var(--accent); fill-opacity: .6; } .reach { stroke: var(--ink); stroke-width: 1.5; } .proof h2 { margin-top: .5rem; }
         footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem; color: var(--quiet); font-size: .88rem; }
         .timeline { margin: 1.25rem 0 .5rem; } .timeline svg { display: block; width: 100%; min-width: 720px; height: auto; }
         figcaption { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; color: var(--quiet); margin-top: .3rem; }

@@ -24,7 +24,11 @@ extension Report {
         writeTotals(to: &page)
         for task in tasks { task.write(to: &page) }
         writeNodes(to: &page)
-        writePredictions(predictions, "Predicted and observed, means over all tasks", to: &page)
+        if !calibration.models.isEmpty || calibration.deadlines != nil {
+            page.blank()
+            page.paragraph("Calibration of the forecasts")
+            calibration.write(to: &page)
+        }
         if !incidents.isEmpty {
             page.blank()
             page.paragraph("Incidents")

@@ -170,6 +170,8 @@ package struct CostObjective: Hashable, Sendable {
             for step in 1...8 {
                 let segments = count + direction * Double(step)
                 guard segments >= 1 else { break }
+                // Of two that keep the limits the cheaper is better, and none is cheaper than it is without its penalty.
+                if best.isFeasible, costWithoutPenalty(option, divided / segments) > best.terms.total { break }
                 let candidate = evaluate(option, intervalSeconds: divided / segments)
                 guard candidate.isBetter(than: best) else { break }
                 best = candidate

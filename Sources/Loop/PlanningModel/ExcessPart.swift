@@ -80,37 +80,45 @@ struct ExcessPart: Hashable, Sendable {
 
 /// Runs of segments in which a failure costs about the same.
 struct FailureGroup {
-    private(set) var runs: [SegmentRun] = []
+    let runs: [SegmentRun]
+    /// How likely the one failure that there is belongs to each run.
+    private let shares: [Double]
     /// Cost of one failure whose recovery goes through, and of any, when it is not known in which run it was.
-    private(set) var through = Cumulants()
-    private(set) var all = Cumulants()
+    let through: Cumulants
+    let all: Cumulants
     /// ln P(no failure comes during a recovery).
-    private(set) var logSmooth = 0.0
+    let logSmooth: Double
 
-    init(_ run: SegmentRun) { add(run) }
-
-    var recoverySeconds: Double { runs[0].segment.recoverySeconds }
-
-    /// The same recovery, and a length that differs by less than a quarter.
-    func resembles(_ segment: Segment) -> Bool {
-        let mine = runs[0].segment
-        return abs(mine.recoverySeconds - segment.recoverySeconds) <= 1e-9 * mine.recoverySeconds
-            && abs(mine.lengthSeconds - segment.lengthSeconds) < 0.25 * max(mine.lengthSeconds, segment.lengthSeconds)
-    }
-
-    mutating func add(_ run: SegmentRun) {
-        runs.append(run)
-        let shares = shares
+    /// - Parameter runs: at least one; all resemble each other.
+    init(_ runs: [SegmentRun]) {
+        self.runs = runs
+        var shares = runs.map { $0.count * -expm1($0.segment.logUndisturbedProbability) }
+        let sum = shares.reduce(0, +)
+        for index in shares.indices { shares[index] /= sum }
+        self.shares = shares
         through = Cumulants.mixed(zip(shares, runs).map { ($0, Self.through($1.segment)) })
         all = Cumulants.mixed(zip(shares, runs).map { ($0, $1.segment.loss + $1.segment.recovery) })
         logSmooth = zip(shares, runs).reduce(0) { $0 + $1.0 * log($1.1.segment.smoothRecoveryProbability) }
     }
 
-    /// How likely the one failure that there is belongs to each run.
-    private var shares: [Double] {
-        let likelihoods = runs.map { $0.count * -expm1($0.segment.logUndisturbedProbability) }
-        let sum = likelihoods.reduce(0, +)
-        return likelihoods.map { $0 / sum }
+    var recoverySeconds: Double { runs[0].segment.recoverySeconds }
+
+    /// Groups of runs with the same recovery, and lengths that differ from the first one's by less than a quarter.
+    static func groups(_ runs: [SegmentRun]) -> [FailureGroup] {
+        var grouped: [[SegmentRun]] = []
+        for run in runs where run.count > 0 && run.segment.expectedFailedTries > 0 {
+            if let index = grouped.firstIndex(where: { resemble($0[0].segment, run.segment) }) {
+                grouped[index].append(run)
+            } else {
+                grouped.append([run])
+            }
+        }
+        return grouped.map(FailureGroup.init)
+    }
+
+    private static func resemble(_ first: Segment, _ other: Segment) -> Bool {
+        abs(first.recoverySeconds - other.recoverySeconds) <= 1e-9 * first.recoverySeconds
+            && abs(first.lengthSeconds - other.lengthSeconds) < 0.25 * max(first.lengthSeconds, other.lengthSeconds)
     }
 
     private static func through(_ segment: Segment) -> Cumulants {
@@ -120,8 +128,7 @@ struct FailureGroup {
     }
 
     /// One failure: exact where its recovery goes through, by two moments where that fails too.
-    func single(weight: Double) -> [ExcessPart] {
-        var parts: [ExcessPart] = []
+    func addSingle(weight: Double, to parts: inout [ExcessPart]) {
         for (share, run) in zip(shares, runs) {
             let segment = run.segment
             let smooth = segment.smoothRecoveryProbability
@@ -133,25 +140,26 @@ struct FailureGroup {
             let rest = (segment.loss + segment.recovery).without(Self.through(segment), probability: smooth)
             parts.append(ExcessPart.gamma(weight: weight * share * (1 - smooth), shift: segment.recoverySeconds, of: rest))
         }
-        return parts
     }
 }
 
 /// So many failures in each group, and what they cost together.
 struct FailureSum {
     private var failures = 0
-    private var only: FailureGroup?
+    /// The group of the only failure; -1: there are none, or more.
+    private var only = -1
     private var through = Cumulants()
     private var all = Cumulants()
     private var logSmooth = 0.0
     private var leastSeconds = 0.0
 
-    func adding(_ count: Int, of group: FailureGroup) -> FailureSum {
+    /// - Parameter index: the group's, of all.
+    func adding(_ count: Int, of group: FailureGroup, at index: Int) -> FailureSum {
         guard count > 0 else { return self }
         var sum = self
         let number = Double(count)
         sum.failures += count
-        sum.only = sum.failures == 1 ? group : nil
+        sum.only = sum.failures == 1 ? index : -1
         sum.through = through + group.through.times(number)
         sum.all = all + group.all.times(number)
         sum.logSmooth += number * group.logSmooth
@@ -160,15 +168,14 @@ struct FailureSum {
     }
 
     /// Nothing without a failure; exact for one; by three moments for more, and by two where a recovery fails too.
-    func parts(weight: Double) -> [ExcessPart] {
-        if failures == 0 { return [] }
-        if let only { return only.single(weight: weight) }
+    func addParts(weight: Double, of groups: [FailureGroup], to parts: inout [ExcessPart]) {
+        if failures == 0 { return }
+        if only >= 0 { return groups[only].addSingle(weight: weight, to: &parts) }
         let smooth = exp(logSmooth)
-        var parts = [ExcessPart.shiftedGamma(weight: weight * smooth, of: through)]
+        parts.append(ExcessPart.shiftedGamma(weight: weight * smooth, of: through))
         if smooth < 1 {
             parts.append(ExcessPart.gamma(weight: weight * (1 - smooth), shift: leastSeconds, of: all.without(through, probability: smooth)))
         }
-        return parts
     }
 }
 

@@ -129,24 +129,22 @@ package struct FinishTimeDistribution: Hashable, Sendable {
             return [ExcessPart.shiftedGamma(weight: total.disturbed, of: total.excess)]
         }
         // Runs whose failures cost about the same are one group; the first, with unsaved work to do again, is mostly one of its own.
-        var groups: [FailureGroup] = []
-        for run in runs where run.count > 0 && run.segment.expectedFailedTries > 0 {
-            if let index = groups.firstIndex(where: { $0.resembles(run.segment) }) {
-                groups[index].add(run)
-            } else {
-                groups.append(FailureGroup(run))
-            }
-        }
-        var ways = [(FailureSum(), 1.0)]
-        for group in groups {
+        let groups = FailureGroup.groups(runs)
+        var ways = [(sum: FailureSum(), weight: 1.0)]
+        for (index, group) in groups.enumerated() {
             let counts = failureCounts(group.runs)
-            ways = ways.flatMap { sum, weight in
-                counts.enumerated().compactMap { count, probability in
-                    weight * probability > 1e-6 ? (sum.adding(count, of: group), weight * probability) : nil
+            var more: [(sum: FailureSum, weight: Double)] = []
+            more.reserveCapacity(ways.count * counts.count)
+            for way in ways {
+                for (count, probability) in counts.enumerated() where way.weight * probability > 1e-6 {
+                    more.append((way.sum.adding(count, of: group, at: index), way.weight * probability))
                 }
             }
+            ways = more
         }
-        var parts = ways.flatMap { sum, weight in sum.parts(weight: weight) }
+        var parts: [ExcessPart] = []
+        parts.reserveCapacity(2 * ways.count + 2 * groups.count)
+        for way in ways { way.sum.addParts(weight: way.weight, of: groups, to: &parts) }
         // What was too improbable to be listed is spread over the rest.
         let listed = parts.reduce(0) { $0 + $1.weight }
         for index in parts.indices { parts[index].weight *= total.disturbed / listed }

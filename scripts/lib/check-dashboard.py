@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ WIDTHS = {1280: 900, 390: 844}
 LAG_LIMIT = 2.0
 
 arguments = argparse.ArgumentParser()
-for name in ("url", "world", "screenshots", "axe", "killed", "other"):
+for name in ("url", "world", "screenshots", "axe", "killed", "other", "cairn"):
     arguments.add_argument("--" + name, required=True)
 arguments = arguments.parse_args()
 
@@ -306,6 +307,50 @@ def eventually(seconds, holds):
     return False
 
 
+def log_in(token):
+    browser.find_element(By.ID, "token").send_keys(token)
+    browser.find_element(By.CSS_SELECTOR, "main form button").click()
+
+
+def token_of(role, name):
+    command = [arguments.cairn, "token", "create", "--state", os.path.join(arguments.world, "state"), "--role", role, "--name", name]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def by_tokens():
+    """Once there are tokens nobody sees anything without one, and each role may do what is its own."""
+    browser.get(arguments.url + "/")
+    viewer, operator = token_of("viewer", "vera"), token_of("operator", "otto")
+
+    def asked_for_a_token():
+        browser.get(arguments.url + "/policies/default/mode/Audit")
+        return len(browser.find_elements(By.ID, "token")) == 1
+
+    check(eventually(10, asked_for_a_token), "from the first token on, the page asks for one")
+    log_in("no-such-token")
+    check("not known here" in browser.page_source, "a wrong token is refused, and that is said")
+    log_in(viewer)
+    check("/policies/default/mode/Audit" in browser.current_url, "after the log-in it goes on where one wanted to be")
+    check(not browser.find_elements(By.CSS_SELECTOR, "main form.choice"), "a viewer is asked nothing")
+    browser.get(arguments.url + "/")
+    check("vera" in browser.find_element(By.CSS_SELECTOR, ".who").text, "the page says who one is")
+    check(arguments.killed in browser.page_source, "a viewer sees the tasks")
+    check(not browser.find_elements(By.CSS_SELECTOR, "main a[href*='/drain']"), "a viewer is offered no action")
+    forced = browser.execute_script(
+        "return fetch('/policies/default/mode/Audit', { method: 'POST', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } }).then(a => a.status)")
+    check(forced == 403, f"what a viewer does all the same is refused: {forced}")
+    # The browser's own word about that answer is no error of the page.
+    browser.get_log("browser")
+    browser.get(arguments.url + "/")
+    browser.find_element(By.XPATH, "//button[.='Log out']").click()
+    check(eventually(5, lambda: browser.find_elements(By.ID, "token")), "who logs out is asked for a token again")
+    log_in(operator)
+    do("/policies/default/mode/Audit", "Switch to Audit")
+    check(eventually(5, lambda: told("policyModeSet")[-1].get("by", "").find("otto") >= 0), f"the ledger says which operator it was: {told('policyModeSet')[-1]}")
+    accessible("fleet, logged in")
+    glimpse("logged-in")
+
+
 def main():
     headers, text = get("/")
     policy = headers.get("Content-Security-Policy", "")
@@ -403,6 +448,8 @@ def main():
         late = lags[min(len(lags) - 1, int(len(lags) * 0.95))]
         say(f"{len(lags)} updates: half of them on the page within {lags[len(lags) // 2]:.2f} s, 95 % within {late:.2f} s, the slowest {lags[-1]:.2f} s")
         check(late <= LAG_LIMIT, f"95 % of updates are on the page within {LAG_LIMIT} s: {late:.2f} s")
+    say("by tokens")
+    by_tokens()
     say(f"{requests} requests, all to the manager")
 
 

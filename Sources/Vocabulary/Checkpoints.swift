@@ -53,13 +53,15 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
     package var layerBytes: [ByteCount]?
     /// What its base and delta are united by; nil: the guest has not told.
     package var union: MountedUnion?
+    /// What other codecs than its own would have made of samples of its content; nil: nothing was sampled.
+    package var sampledRatios: [SampledRatio]?
 
     package init(
         id: CheckpointID, task: TaskID, node: NodeID, epoch: Epoch, parent: CheckpointID?, capturedAt: Timestamp, committedAt: Timestamp,
         way: CaptureWay, progress: Double?, stopSeconds: Seconds, latencySeconds: Seconds, uploadSeconds: Seconds, compressSeconds: Seconds,
         memoryBytes: ByteCount, diskBytes: ByteCount, nonZeroBytes: ByteCount, sentBytes: ByteCount, codec: Codec, replication: Replication,
         storedBytes: ByteCount? = nil, includedBase: Bool, order: OrderID, layerBytes: [ByteCount]? = nil,
-        union: MountedUnion? = nil
+        union: MountedUnion? = nil, sampledRatios: [SampledRatio]? = nil
     ) {
         self.id = id
         self.task = task
@@ -85,6 +87,17 @@ package struct CheckpointRecord: Hashable, Sendable, Codable {
         self.order = order
         self.layerBytes = layerBytes
         self.union = union
+        self.sampledRatios = sampledRatios
+    }
+}
+
+/// Bytes out of a codec for each byte that went in, at most 1: what grows is kept as it is.
+package struct SampledRatio: Hashable, Sendable, Codable {
+    package var codec: Codec
+    package var ratio: Double
+    package init(codec: Codec, ratio: Double) {
+        self.codec = codec
+        self.ratio = ratio
     }
 }
 

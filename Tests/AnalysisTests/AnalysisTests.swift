@@ -89,3 +89,28 @@ struct FailureRateTests {
         #expect(mtbf(0, 3_600) > 20 * 86_400)
     }
 }
+
+@Suite("What checkpoints will cost")
+struct CostTests {
+    @Test("samples tell of codecs that were not used")
+    func samples() throws {
+        func ratio(_ sampled: [SampledRatio]?) throws -> Double {
+            var history = History(nodes: [Fleet.Node(id: NodeID("a"))])
+            history.join("a", at: 0)
+            history.submit(work: 1_000)
+            for number in 1...3 {
+                history.checkpoint(
+                    number, captured: Double(number) * 20, upload: 1, sent: .mebibytes(20), nonZero: .mebibytes(40), sampled: sampled)
+            }
+            let costs = try #require(history.findings(at: 70).tasks.first).costs
+            let gzip = try #require(costs.first { $0.codec == .gzip }).sentBytes.mean
+            let zstd = try #require(costs.first { $0.codec == .zstd }).sentBytes.mean
+            return gzip / zstd
+        }
+        // Gzip's unseen ratio is taken for a half, as zstd's was seen; then for a fifth.
+        #expect(abs(try ratio(nil) - 1) < 0.01)
+        #expect(abs(try ratio([SampledRatio(codec: .gzip, ratio: 0.2)]) - 0.4) < 0.1)
+        // What was really sent counts more than what was sampled.
+        #expect(abs(try ratio([SampledRatio(codec: .zstd, ratio: 0.2)]) - 1) < 0.01)
+    }
+}

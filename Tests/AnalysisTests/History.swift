@@ -53,7 +53,7 @@ struct History {
     /// A checkpoint that is captured and committed after `upload` seconds.
     mutating func checkpoint(
         _ number: Int, of task: TaskID = History.task, captured: Double, upload: Double, sent: ByteCount, nonZero: ByteCount, disk: ByteCount = .zero,
-        commit: Bool = true
+        commit: Bool = true, sampled: [SampledRatio]? = nil
     ) {
         let order = OrderID("o\(task)-\(number)")
         let id = CheckpointID(epoch: .first, number: number)
@@ -70,7 +70,8 @@ struct History {
                     id: id, task: task, node: node, epoch: .first, parent: nil, capturedAt: Timestamp(captured),
                     committedAt: Timestamp(captured + upload), way: .liveSnapshot, progress: nil, stopSeconds: Seconds(0.1),
                     latencySeconds: Seconds(upload + 0.5), uploadSeconds: Seconds(upload), compressSeconds: Seconds(0.2), memoryBytes: .mebibytes(90),
-                    diskBytes: disk, nonZeroBytes: nonZero, sentBytes: sent, codec: .zstd, replication: 1, includedBase: false, order: order)),
+                    diskBytes: disk, nonZeroBytes: nonZero, sentBytes: sent, codec: .zstd, replication: 1, includedBase: false, order: order,
+                    sampledRatios: sampled)),
             at: captured + upload)
     }
 

@@ -44,7 +44,7 @@ package struct CostHistory: Hashable, Sendable {
     /// Seconds against bytes fetched: 100 MB/s, and two seconds to restore.
     package private(set) var recover = RecursiveFit(
         priorIntercept: 2, priorSlopes: [1 / 100e6], typical: [50 * mebibyte], priorStandardError: 2)
-    /// Bytes sent for each byte that is not zero.
+    /// Bytes sent for each byte that is not zero; of codecs that were not used by samples.
     package private(set) var ratios: [Codec: FadingMean] = [:]
     package private(set) var merging = MergeHistory()
 
@@ -60,7 +60,7 @@ package struct CostHistory: Hashable, Sendable {
         latency.observe([max(record.uploadSeconds, record.compressSeconds).rawValue], record.latencySeconds.rawValue)
         concurrency.observe(others)
         compress[record.codec]?.observe(Self.shared(Double(record.nonZeroBytes.rawValue), beside: others), record.compressSeconds.rawValue)
-        if let ratio = record.ratio { ratios[record.codec, default: FadingMean()].observe(ratio) }
+        for (codec, ratio) in record.ratios { ratios[codec, default: FadingMean()].observe(ratio) }
     }
 
     mutating func observe(_ record: ResumeRecord) {
@@ -118,15 +118,17 @@ package struct TaskCostHistory: Hashable, Sendable {
         var content = content ?? Self.unknownContent(task)
         content.observe([Double((around.dirtyBytes ?? .zero).rawValue)], Double(record.nonZeroBytes.rawValue))
         self.content = content
-        if let ratio = record.ratio { ratios[record.codec, default: FadingMean()].observe(ratio) }
+        for (codec, ratio) in record.ratios { ratios[codec, default: FadingMean()].observe(ratio) }
     }
 
     mutating func observe(_ merge: MergeRecord) { merging.observe(merge) }
 }
 
 extension CheckpointRecord {
-    /// Bytes sent for each byte that is not zero; nil where that says nothing about the next one.
-    fileprivate var ratio: Double? {
-        nonZeroBytes > .zero && !includedBase ? Double(sentBytes.rawValue) / Double(nonZeroBytes.rawValue) : nil
+    /// Bytes sent for each byte that is not zero, and what they would have been with other codecs; none where that says nothing about the next one.
+    fileprivate var ratios: [(codec: Codec, ratio: Double)] {
+        guard nonZeroBytes > .zero, !includedBase else { return [] }
+        return [(codec, Double(sentBytes.rawValue) / Double(nonZeroBytes.rawValue))]
+            + (sampledRatios ?? []).filter { $0.codec != codec }.map { ($0.codec, $0.ratio) }
     }
 }

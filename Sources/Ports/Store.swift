@@ -103,9 +103,11 @@ package struct StoreProperties: Hashable, Sendable {
     package var tellsFreeSpace: Bool
     /// Parts of a content that are best kept in one object: more than one where opening and closing a file costs as much as its bytes.
     package var partsPerObject: Int
+    /// An object of several parts is best made so long that this divides its length, bytes: what follows its parts is of no meaning.
+    package var objectRounding: Int
     package init(
         kind: String, location: String, replicates: Bool, replacesAtomically: Bool = true, flushes: Bool = true, tellsFreeSpace: Bool = true,
-        partsPerObject: Int = 1
+        partsPerObject: Int = 1, objectRounding: Int = 1
     ) {
         self.kind = kind
         self.location = location
@@ -114,6 +116,7 @@ package struct StoreProperties: Hashable, Sendable {
         self.flushes = flushes
         self.tellsFreeSpace = tellsFreeSpace
         self.partsPerObject = partsPerObject
+        self.objectRounding = objectRounding
     }
 }
 

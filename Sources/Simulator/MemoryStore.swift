@@ -35,10 +35,11 @@ package final class MemoryStore: CheckpointStore {
 
     package let properties: StoreProperties
 
-    package init(time: any TimeSource, isLagging: Bool = false, replicates: Bool = true, partsPerObject: Int = 1) {
+    package init(time: any TimeSource, isLagging: Bool = false, replicates: Bool = true, partsPerObject: Int = 1, objectRounding: Int = 1) {
         self.time = time
         self.isLagging = isLagging
-        properties = StoreProperties(kind: "memory", location: "memory", replicates: replicates, partsPerObject: partsPerObject)
+        properties = StoreProperties(
+            kind: "memory", location: "memory", replicates: replicates, partsPerObject: partsPerObject, objectRounding: objectRounding)
     }
 
     // MARK: What tests see and break
@@ -208,11 +209,14 @@ package struct FaultyStore: CheckpointStore {
     private let pace: Pace?
     package let properties: StoreProperties
 
-    /// - Parameter partsPerObject: in place of what the store itself says.
+    /// - Parameter partsPerObject: in place of what the store itself says; where it is more than one, objects are rounded as HDFS likes it.
     package init(_ base: any CheckpointStore, faults: Faults, pace: Pace? = nil, partsPerObject: Int? = nil) {
         self.base = base
         var properties = base.properties
-        if let partsPerObject { properties.partsPerObject = partsPerObject }
+        if let partsPerObject {
+            properties.partsPerObject = partsPerObject
+            properties.objectRounding = 4_608
+        }
         self.properties = properties
         self.faults = faults
         self.pace = pace

@@ -50,7 +50,7 @@ struct FormatReaderTests {
     private let bench: Bench
 
     /// Memory is cut into objects of two parts, layers have one of their own.
-    init() throws { bench = try Bench(.directory, imageBytes: 7 * Format.partSize + 4_097, partsPerObject: 4) }
+    init() throws { bench = try Bench(.directory, imageBytes: 7 * Format.partSize + 4_097, partsPerObject: 2) }
 
     private var store: String { bench.folder + "/store" }
 

@@ -48,8 +48,13 @@ struct FileChecksumTests {
 
     @Test("need one block for any part, and blocks that a NameNode takes")
     func blockSizes() {
-        // 1 MiB is the least that NameNodes take, 16 MiB the largest part, and 128 MiB the usual block.
-        #expect([0, 1, 1 << 20, (1 << 20) + 1, 16 << 20, 500 << 20].map(WebHDFSStore.blockSize) == [1, 1, 1, 2, 16, 128].map { $0 << 20 })
+        // 1 MiB is the least that NameNodes take, whole CRCs are of 512 bytes, and 128 MiB is the usual block.
+        let mebibyte = 1 << 20
+        let sizes: [(Int, block: Int)] = [
+            (0, mebibyte), (1, mebibyte), (mebibyte, mebibyte), (mebibyte + 1, mebibyte + 512), (116 * mebibyte, 116 * mebibyte),
+            (500 * mebibyte, 128 * mebibyte),
+        ]
+        for (size, block) in sizes { #expect(WebHDFSStore.blockSize(for: size) == block) }
     }
 }
 

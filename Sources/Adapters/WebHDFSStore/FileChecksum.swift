@@ -61,13 +61,15 @@ struct FileChecksum: Hashable, Sendable {
             length += Int64(piece.count)
             var rest = piece
             while !rest.isEmpty {
-                // A chunk ends where its block does.
-                let room = min(checksum.bytesPerCRC - started.count, blockSize - inBlock)
-                if started.isEmpty, rest.count >= room {
-                    note(UnsafeRawBufferPointer(rebasing: rest[..<room]))
-                    inBlock += room
-                    rest = UnsafeRawBufferPointer(rebasing: rest[room...])
+                let whole = min(rest.count, blockSize - inBlock) / checksum.bytesPerCRC
+                if started.isEmpty, whole > 0 {
+                    let count = whole * checksum.bytesPerCRC
+                    note(UnsafeRawBufferPointer(rebasing: rest[..<count]), chunks: whole)
+                    inBlock += count
+                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
                 } else {
+                    // A chunk ends where its block does.
+                    let room = min(checksum.bytesPerCRC - started.count, blockSize - inBlock)
                     let count = min(room, rest.count)
                     started += rest[..<count]
                     inBlock += count
@@ -92,12 +94,17 @@ struct FileChecksum: Hashable, Sendable {
             return [padded, ended.blocks].map { DataPath.Digest.hexadecimal(Insecure.MD5.hash(data: $0)) }
         }
 
-        private mutating func note(_ chunk: UnsafeRawBufferPointer) {
-            withUnsafeBytes(of: checksum.check(chunk).bigEndian) { checks.append(contentsOf: $0) }
+        /// - Parameter bytes: chunks of equal length.
+        private mutating func note(_ bytes: UnsafeRawBufferPointer, chunks: Int) {
+            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: chunks) { found in
+                checksum.check(bytes, chunks: chunks, into: found.baseAddress!)
+                for index in 0..<chunks { found[index] = found[index].bigEndian }
+                checks.append(contentsOf: UnsafeRawBufferPointer(found))
+            }
         }
         private mutating func endChunk() {
             let chunk = started
-            chunk.withUnsafeBytes { note($0) }
+            chunk.withUnsafeBytes { note($0, chunks: 1) }
             started.removeAll(keepingCapacity: true)
         }
         private mutating func endBlock() {
@@ -108,10 +115,13 @@ struct FileChecksum: Hashable, Sendable {
         }
     }
 
-    private func check(_ chunk: UnsafeRawBufferPointer) -> UInt32 {
+    private func check(_ bytes: UnsafeRawBufferPointer, chunks: Int, into found: UnsafeMutablePointer<UInt32>) {
+        let count = bytes.count / chunks
         switch kind {
-        case .crc32C: cairn_crc32c(0, chunk.baseAddress, chunk.count)
-        case .crc32: UInt32(truncatingIfNeeded: crc32(0, chunk.bindMemory(to: UInt8.self).baseAddress, UInt32(chunk.count)))
+        case .crc32C: cairn_crc32c_chunks(bytes.baseAddress, count, chunks, found)
+        case .crc32:
+            guard let first = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+            for index in 0..<chunks { found[index] = UInt32(truncatingIfNeeded: crc32(0, first + index * count, UInt32(count))) }
         }
     }
 }

@@ -3,6 +3,10 @@ import Foundation
 import Ports
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 extension WebHDFSStore {
     /// A file under a name of its own that holds what it should.
     struct Temporary {
@@ -68,9 +72,9 @@ extension WebHDFSStore {
 
     // MARK: Temporaries
 
-    /// A block holds the whole file, unless that is larger than usual: a multiple of 1 MiB (the least that NameNodes take unless told), as a quota is charged for whole blocks while
-    /// one is written; and at most 128 MiB, as usual.
-    static func blockSize(for count: Int) -> Int { min(max((count + (1 << 20) - 1) >> 20, 1), 128) << 20 }
+    /// A block holds just the whole file, as a quota is charged for whole blocks while one is written, in whole CRCs of 512 bytes; at least 1 MiB, the least that
+    /// NameNodes take unless told; and at most 128 MiB, as usual.
+    static func blockSize(for count: Int) -> Int { min(max((count + 511) / 512 * 512, 1 << 20), 128 << 20) }
 
     private func writeTemporary(
         _ content: Content, replication: Int?, for path: String, until deadline: ContinuousClock.Instant
@@ -118,7 +122,14 @@ extension WebHDFSStore {
             }
         case .made(let source):
             let sent = Tally(.usual, blockSize: blockSize)
-            _ = try await hdfs.transfer(operation, pieces: PieceReader(source.begin()) { sent.running.add($0) })
+            let pieces = PieceReader(source.begin()) {
+                sent.running.add($0)
+            } atEnd: {
+                // A full block is closed while we still send. Told of the file's end at once, the server asks the NameNode for the block before that has heard
+                // of it from the DataNodes, and asks again 0.4 s later only.
+                if sent.running.length > 0, sent.running.length % Int64(blockSize) == 0 { usleep(40_000) }
+            }
+            _ = try await hdfs.transfer(operation, pieces: pieces)
             return sent.running
         }
     }

@@ -160,7 +160,7 @@ extension CheckpointEngine {
             diskBytes: ByteCount(diskBytes), nonZeroBytes: meter.nonZeroBytes, sentBytes: meter.sentBytes, codec: plan.codec,
             replication: store.properties.replicates ? plan.replication : 1,
             storedBytes: store.properties.replicates ? meter.storedBytes : meter.sentBytes, includedBase: includedBase, order: order,
-            layerBytes: layers.map { ByteCount($0.storedBytes) }, union: state.union)
+            layerBytes: layers.map { ByteCount($0.storedBytes) }, union: state.union, sampledRatios: meter.sampledRatios)
         return Manifest(
             cairn: configuration.version, submission: state.submission, record: record, definition: captured.definition, memory: memory,
             layers: layers,

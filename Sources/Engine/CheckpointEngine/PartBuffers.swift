@@ -16,6 +16,19 @@ final class PartBuffers: Sendable {
     }
 }
 
+/// What is done once, by whoever comes first.
+final class Once: Sendable {
+    private let body: Mutex<(@Sendable () -> Void)?>
+    init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
+    func run() {
+        let body = body.withLock { body in
+            defer { body = nil }
+            return body
+        }
+        body?()
+    }
+}
+
 /// Lets so many in at once; the others wait in order.
 final class Gate: Sendable {
     private let state: Mutex<State>

@@ -26,20 +26,31 @@ final class PartsObject: ObjectSource {
         var failure: EngineError?
     }
 
+    /// Of all its parts together, as they are stored, at most.
+    private let partsBytes: Int
+    let mostBytes: Int
+    /// Its last byte is on its way.
+    private let atEnd: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - partsBytes: of all its parts together, as they are stored: exact wherever that is known. Then the object is made so long that `rounding` divides its
+    ///     length.
+    ///   - atEnd: called when its last byte is on its way, perhaps several times.
     init(
-        _ range: Range<Int>, _ buffers: PartBuffers, _ meter: Transfer.Meter, _ time: any TimeSource, packing: DispatchSemaphore,
+        _ range: Range<Int>, partsBytes: Int, rounding: Int, atEnd: @escaping @Sendable () -> Void, _ buffers: PartBuffers, _ meter: Transfer.Meter,
+        _ time: any TimeSource, packing: DispatchSemaphore,
         _ packed: @escaping @Sendable (Int, Transfer.Meter) throws(EngineError) -> Packed
     ) {
         self.range = range
+        self.partsBytes = partsBytes
+        mostBytes = (partsBytes + rounding - 1) / rounding * rounding
+        self.atEnd = atEnd
         self.buffers = buffers
         self.meter = meter
         self.time = time
         self.packing = packing
         self.packed = packed
     }
-
-    // What does not become smaller is kept as it is, and a codec's frame around that is small.
-    var mostBytes: Int { range.count * (Format.partSize + 1_024) }
 
     /// Why the last reader ended early.
     var failure: EngineError? { state.withLock { $0.failure } }
@@ -88,6 +99,7 @@ final class PartsObject: ObjectSource {
         /// The part that comes next.
         private var index: Int
         private var buffer: PartBuffer?
+        private var given = 0
 
         init(_ object: PartsObject) {
             self.object = object
@@ -108,8 +120,7 @@ final class PartsObject: ObjectSource {
             if let waiting {
                 if index == object.range.lowerBound {
                     index = waiting.index + 1
-                    buffer = waiting.part.buffer
-                    return buffer?.bytes
+                    return give(waiting.part.buffer)
                 }
                 waiting.part.buffer.map(object.buffers.giveBack)
             }
@@ -120,11 +131,19 @@ final class PartsObject: ObjectSource {
                     object.state.withLock { $0.failure = error }
                     throw .failed(path: "part \(index)", detail: "\(error)")
                 }
-                guard let made = part.buffer else { continue }
-                buffer = made
-                return made.bytes
+                if let made = part.buffer { return give(made) }
             }
-            return nil
+            object.atEnd()
+            guard given == object.partsBytes, given < object.mostBytes else { return nil }
+            let rest = [UInt8](repeating: 0, count: object.mostBytes - given)
+            given += rest.count
+            return rest
+        }
+
+        private func give(_ made: PartBuffer?) -> [UInt8]? {
+            buffer = made
+            given += made?.bytes.count ?? 0
+            return made?.bytes
         }
     }
 }

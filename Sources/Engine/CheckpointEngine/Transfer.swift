@@ -17,8 +17,9 @@ package struct Transfer: Sendable {
     /// Two parts are read and packed at a time, each with a buffer for what comes out: more would take memory and, on the machines that have the
     /// processors for it, outrun any network.
     private static let packedAtOnce = 2
-    /// Objects of several parts that are on their way at once. Each waits for its parts to be packed, and at its end for the store.
-    private static let objectsAtOnce = 4
+    /// Objects of several parts that are on their way at once: one travels while another's part is packed. More are slower: servers that share processors
+    /// change between them.
+    private static let objectsAtOnce = 2
     /// Parts of format 1 are twice as large, and a fetch waits for nothing but its bytes.
     private static let fetchedAtOnce = 4
 
@@ -38,6 +39,7 @@ package struct Transfer: Sendable {
             var sent: Int64 = 0
             var stored: Int64 = 0
             var nonZero: Int64 = 0
+            var samples: [Codec: (plain: Int, packed: Int)] = [:]
         }
         /// Time in which at least one was at it.
         private struct Busy {
@@ -62,6 +64,20 @@ package struct Transfer: Sendable {
             }
         }
         func nonZero(_ bytes: Int) { state.withLock { $0.nonZero += Int64(bytes) } }
+        func sampled(_ codec: Codec, plain: Int, packed: Int) {
+            state.withLock { state in
+                let before = state.samples[codec] ?? (0, 0)
+                state.samples[codec] = (before.plain + plain, before.packed + min(plain, packed))
+            }
+        }
+        /// In the order of codecs; nil: nothing was sampled.
+        package var sampledRatios: [SampledRatio]? {
+            let samples = state.withLock { $0.samples }
+            let ratios = Codec.allCases.compactMap { codec in
+                samples[codec].map { SampledRatio(codec: codec, ratio: Double($0.packed) / Double($0.plain)) }
+            }
+            return ratios.isEmpty ? nil : ratios
+        }
         package var compressSeconds: Seconds { state.withLock { $0.compress.total } }
         package var uploadSeconds: Seconds { state.withLock { $0.upload.total } }
         package var sentBytes: ByteCount { state.withLock { ByteCount($0.sent) } }
@@ -80,15 +96,17 @@ package struct Transfer: Sendable {
             let buffers = PartBuffers()
             let count = Int((source.size + Int64(Format.partSize) - 1) / Int64(Format.partSize))
             @Sendable func packed(_ index: Int, _ meter: Meter) throws(EngineError) -> Packed { try pack(source, index, codec, buffers, meter) }
+            // What does not become smaller is kept as it is, and a codec's frame around that is small.
+            @Sendable func most(_ index: Int) -> Int { source.count(ofPart: index) + (codec == .none ? 0 : 1_024) }
             let parts: [PartRecord]
             switch mode.form {
             // What is not compressed is packed in no time, into one buffer.
             case .overlapped:
                 let atOnce = codec == .none ? Self.objectsAtOnce : Self.packedAtOnce
-                parts = try await send(count, as: prefix, replication, buffers, meter, packing: atOnce, packed)
+                parts = try await send(count, as: prefix, replication, buffers, meter, packing: atOnce, most: most, packed)
             case .sequential where codec == .none && !mode.leavesOutZeros:
                 // There is nothing to do before: the file is sent as it is.
-                parts = try await send(count, as: prefix, replication, buffers, meter, packing: Self.objectsAtOnce, packed)
+                parts = try await send(count, as: prefix, replication, buffers, meter, packing: Self.objectsAtOnce, most: most, packed)
             case .sequential:
                 let spool = try Spool(beside: file)
                 defer { spool.discard() }
@@ -105,7 +123,9 @@ package struct Transfer: Sendable {
                         }
                     }
                 }
-                parts = try await send(count, as: prefix, replication, buffers, meter, packing: Self.objectsAtOnce) { index, _ throws(EngineError) in
+                parts = try await send(
+                    count, as: prefix, replication, buffers, meter, packing: Self.objectsAtOnce, most: { spooled[$0].0.storedBytes }
+                ) { index, _ throws(EngineError) in
                     let (record, offset) = spooled[index]
                     guard record.storedBytes > 0 else { return Packed(record: record, buffer: nil) }
                     let buffer = buffers.take()
@@ -118,16 +138,19 @@ package struct Transfer: Sendable {
     }
 
     /// Sends parts as they are packed.
-    /// - Parameter packed: blocks.
+    /// - Parameters:
+    ///   - most: bytes of a part that are stored at most.
+    ///   - packed: blocks.
     private func send(
         _ count: Int, as prefix: String, _ replication: Int, _ buffers: PartBuffers, _ meter: Meter, packing packedAtOnce: Int,
-        _ packed: @escaping @Sendable (Int, Meter) throws(EngineError) -> Packed
+        most: @Sendable (Int) -> Int, _ packed: @escaping @Sendable (Int, Meter) throws(EngineError) -> Packed
     ) async throws(EngineError) -> [PartRecord] {
         let gate = Gate(Self.packedAtOnce)
-        // Even a content of few parts is sent in several streams.
+        // Even a content of few parts is sent in several streams, and each has about as much to send.
         let atOnce = min(Self.objectsAtOnce, max(1, mode.parallel))
-        let most = min(store.properties.partsPerObject, (count + atOnce - 1) / atOnce)
-        guard most > 1 else {
+        let atMost = store.properties.partsPerObject * atOnce
+        let perObject = store.properties.partsPerObject > 1 ? Self.share(count, (count + atMost - 1) / atMost * atOnce) : 1
+        guard perObject > 1 else {
             return try await inParallel(count) { index throws(EngineError) in
                 await gate.enter()
                 let part: Packed
@@ -146,11 +169,19 @@ package struct Transfer: Sendable {
                 return record
             }
         }
-        let objects = (count + most - 1) / most
+        let ranges = stride(from: 0, to: count, by: perObject).map { $0..<min($0 + perObject, count) }
+        let sizes = ranges.map { $0.reduce(0) { $0 + most($1) } }
+        let rounding = store.properties.objectRounding
         let packing = DispatchSemaphore(value: packedAtOnce)
-        return try await inParallel(objects, atOnce: atOnce) { number throws(EngineError) in
-            let range = number * most..<min((number + 1) * most, count)
-            let object = PartsObject(range, buffers, meter, time, packing: packing, packed)
+        let ways = Gate(atOnce)
+        // The next goes while the store still closes and checks the last.
+        return try await inParallel(ranges.count, atOnce: 2 * atOnce) { number throws(EngineError) in
+            await ways.enter()
+            let way = Once { ways.leave() }
+            defer { way.run() }
+            let range = ranges[number]
+            let object = PartsObject(
+                range, partsBytes: sizes[number], rounding: rounding, atEnd: { way.run() }, buffers, meter, time, packing: packing, packed)
             guard try await onBlockingThread({ () throws(EngineError) in try object.holdsSomething() }) else { return object.records() }
             let path = "\(prefix).\(padded(range.lowerBound))-\(padded(range.upperBound - 1))"
             do throws(EngineError) {
@@ -161,6 +192,8 @@ package struct Transfer: Sendable {
             return records
         }.flatMap { $0 }
     }
+
+    private static func share(_ count: Int, _ ways: Int) -> Int { ways > 0 ? (count + ways - 1) / ways : 0 }
 
     private func timed(_ meter: Meter, _ body: () async throws(StoreError) -> Void) async throws(EngineError) {
         let time = time
@@ -173,7 +206,7 @@ package struct Transfer: Sendable {
         _ source: Source, _ index: Int, _ codec: Codec, _ buffers: PartBuffers, _ meter: Meter
     ) throws(EngineError) -> Packed {
         let offset = Int64(index) * Int64(Format.partSize)
-        let count = Int(min(Int64(Format.partSize), source.size - offset))
+        let count = source.count(ofPart: index)
         if mode.leavesOutZeros, source.isHole(at: offset, count: count) {
             return Packed(
                 record: .zeros(count, digest: count == Format.partSize ? Self.zeroDigest : Digest.sha256([UInt8](repeating: 0, count: count))))
@@ -187,10 +220,10 @@ package struct Transfer: Sendable {
             buffers.giveBack(raw)
             return Packed(record: .zeros(count, digest: rawDigest))
         }
-        let begun = time.now()
-        if codec != .none { meter.compressing(true, at: begun) }
-        defer { if codec != .none { meter.compressing(false, at: time.now()) } }
         let runs = mode.leavesOutZeros && nonZero < count ? ZeroRuns.pack(&raw.bytes) : []
+        if index % Self.sampledParts == 0 { try sample(raw.bytes, codec, source.file, meter) }
+        if codec != .none { meter.compressing(true, at: time.now()) }
+        defer { if codec != .none { meter.compressing(false, at: time.now()) } }
         var record = PartRecord(
             path: nil, rawBytes: count, storedBytes: raw.bytes.count, codec: .none, rawDigest: rawDigest, storedDigest: rawDigest,
             runs: runs.isEmpty ? nil : runs)
@@ -221,6 +254,23 @@ package struct Transfer: Sendable {
         }
         if record.codec != .none || record.runs != nil { record.storedDigest = Digest.sha256(stored.bytes) }
         return Packed(record: record, buffer: stored)
+    }
+
+    /// One part of so many is sampled.
+    private static let sampledParts = 4
+    private static let sampledBytes = 64 << 10
+
+    /// Tries a block in the middle with the codecs that are not used: else nothing would ever be learnt of them.
+    private func sample(_ bytes: [UInt8], _ used: Codec, _ file: String, _ meter: Meter) throws(EngineError) {
+        let start = max(0, bytes.count / 2 - Self.sampledBytes / 2)
+        let block = Array(bytes[start..<min(bytes.count, start + Self.sampledBytes)])
+        let plain = ZeroRuns.nonZeroBytes(block)
+        guard plain > 0 else { return }
+        for codec in Codec.allCases where codec != used && codec != .none {
+            let packed: [UInt8]
+            do throws(PartCodecError) { packed = try PartCodec.compress(block, with: codec) } catch { throw .local(path: file, detail: "\(error)") }
+            meter.sampled(codec, plain: plain, packed: packed.count)
+        }
     }
 
     private static let zeroDigest = Digest.sha256([UInt8](repeating: 0, count: Format.partSize))

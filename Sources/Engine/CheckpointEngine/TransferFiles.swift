@@ -30,6 +30,8 @@ struct Source: Sendable {
 
     func end() { close(descriptor) }
 
+    func count(ofPart index: Int) -> Int { Int(min(Int64(Format.partSize), size - Int64(index) * Int64(Format.partSize))) }
+
     /// Whether the file system knows that there is nothing: then it need not be read. What cannot tell says that there is something.
     func isHole(at offset: Int64, count: Int) -> Bool {
         let data = lseek(descriptor, Int(offset), seekData)

@@ -247,7 +247,9 @@ package struct StoreUpkeep: Sendable {
                     seen.folders[folder] = Dictionary(entries.map { ($0.name, $0.bytes) }, uniquingKeysWith: { $1 })
                 }
                 let name = String(path.dropFirst(folder.count + 1))
-                guard seen.folders[folder]?[name] == ByteCount(length) else {
+                let there = seen.folders[folder]?[name]
+                // Something may follow the parts of an object.
+                guard let there, there == ByteCount(length) || part.offset != nil && there > ByteCount(length) else {
                     throw .damaged(what: path, detail: "it is not there with \(length) bytes")
                 }
             }

@@ -9,7 +9,10 @@ package enum Buffers {
             bytes = []
             bytes = [UInt8](repeating: 0, count: count)
         } else if bytes.count < count {
-            bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
+            // In pieces: an array is copied at once, a sequence of as many zeros byte by byte, which takes minutes in builds for debugging.
+            while bytes.count < count { bytes.append(contentsOf: zeros[..<min(zeros.count, count - bytes.count)]) }
         }
     }
+
+    private static let zeros = [UInt8](repeating: 0, count: 64 << 10)
 }

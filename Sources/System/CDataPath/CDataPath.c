@@ -58,6 +58,23 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_hardware(uint32_t c, co
     while (n--) c = _mm_crc32_u8(c, *p++);
     return c;
 }
+
+// The instruction takes three cycles and one can begin in each, so that three chunks at once take as long as one. `n` is a multiple of 8.
+__attribute__((target("sse4.2"))) static void crc32c_hardware_three(const uint8_t *p, size_t n, uint32_t *checks) {
+    uint64_t a = 0xFFFFFFFFu, b = a, c = a;
+    for (size_t i = 0; i < n; i += 8) {
+        uint64_t x, y, z;
+        memcpy(&x, p + i, 8);
+        memcpy(&y, p + n + i, 8);
+        memcpy(&z, p + 2 * n + i, 8);
+        a = _mm_crc32_u64(a, x);
+        b = _mm_crc32_u64(b, y);
+        c = _mm_crc32_u64(c, z);
+    }
+    checks[0] = ~(uint32_t)a;
+    checks[1] = ~(uint32_t)b;
+    checks[2] = ~(uint32_t)c;
+}
 #endif
 
 uint32_t cairn_crc32c(uint32_t crc, const void *bytes, size_t length) {
@@ -65,6 +82,16 @@ uint32_t cairn_crc32c(uint32_t crc, const void *bytes, size_t length) {
     if (__builtin_cpu_supports("sse4.2")) return ~crc32c_hardware(~crc, bytes, length);
 #endif
     return ~crc32c_software(~crc, bytes, length);
+}
+
+void cairn_crc32c_chunks(const void *bytes, size_t chunk, size_t count, uint32_t *checks) {
+    const uint8_t *p = bytes;
+    size_t i = 0;
+#if defined(__x86_64__)
+    if (chunk % 8 == 0 && __builtin_cpu_supports("sse4.2"))
+        for (; i + 3 <= count; i += 3) crc32c_hardware_three(p + i * chunk, chunk, checks + i);
+#endif
+    for (; i < count; i++) checks[i] = cairn_crc32c(0, p + i * chunk, chunk);
 }
 
 size_t cairn_pack_nonzero(void *bytes, size_t length, size_t block, size_t least, uint32_t *runs, size_t capacity, size_t *count) {

@@ -29,15 +29,19 @@ package struct HTTPRequest: Sendable {
 package final class PieceReader: @unchecked Sendable {
     private let reader: any ObjectReader
     private let look: (UnsafeRawBufferPointer) -> Void
+    private let atEnd: () -> Void
     private var piece: [UInt8] = []
     private var offset = 0
     /// Why it ended early; nil: it did not.
     package private(set) var failure: StoreError?
 
-    /// - Parameter look: sees each piece before it goes.
-    package init(_ reader: any ObjectReader, look: @escaping (UnsafeRawBufferPointer) -> Void) {
+    /// - Parameters:
+    ///   - look: sees each piece before it goes.
+    ///   - atEnd: all has gone, and the other side is about to be told so.
+    package init(_ reader: any ObjectReader, look: @escaping (UnsafeRawBufferPointer) -> Void, atEnd: @escaping () -> Void = {}) {
         self.reader = reader
         self.look = look
+        self.atEnd = atEnd
     }
 
     /// - Returns: bytes given, 0 at the end.
@@ -47,7 +51,10 @@ package final class PieceReader: @unchecked Sendable {
             piece = []
             offset = 0
             do throws(StoreError) {
-                guard let next = try reader.next() else { return 0 }
+                guard let next = try reader.next() else {
+                    atEnd()
+                    return 0
+                }
                 piece = next
                 piece.withUnsafeBytes(look)
             } catch {

@@ -19,7 +19,9 @@ extension BenchCommand {
         @Option(help: "Size of the file, MiB.") var size = 500
         @Option(help: "Numbers of replicas, comma-separated.") var replication = "1,3"
         @Option(help: "Times that each way is measured.") var rounds = 5
+        @Option(help: "Times that each way is run before, unmeasured: an HDFS that was just started is slower.") var warmUps = 2
         @Option(help: "More sizes for our own memory, MiB, comma-separated.") var sizes = ""
+        @Option(help: "Also our own with so many objects on their way at once, comma-separated.") var streams = ""
         @Option(help: "Program that takes the arguments of `hadoop`; without it CAIRN_HADOOP, then hadoop.") var hadoop: String?
         @Option(help: "How much slower ours may be before the status is 1, a share.") var tolerance = 0.05
         @Option(help: "Directory to work in.") var work = "/tmp/cairn-bench-\(getpid())"
@@ -32,8 +34,8 @@ extension BenchCommand {
                 throw Failure.cannotTry("which HDFS? --hdfs takes a NameNode's address; `scripts/bench upload` sets one up")
             }
             let copies = replication.split(separator: ",").compactMap { Int($0) }
-            guard rounds > 0, size > 0, !copies.isEmpty, copies.allSatisfy({ 1...9 ~= $0 }) else {
-                throw Failure.cannotTry("--rounds and --size are at least 1, and --replication is like 1,3")
+            guard rounds > 0, warmUps >= 0, size > 0, !copies.isEmpty, copies.allSatisfy({ 1...9 ~= $0 }) else {
+                throw Failure.cannotTry("--rounds and --size are at least 1, --warm-ups is at least 0, and --replication is like 1,3")
             }
             let more = sizes.split(separator: ",").compactMap { Int($0) }
             let work = absolute(work)
@@ -57,6 +59,9 @@ extension BenchCommand {
                 var ways: [(name: String, isOurs: Bool, run: () async throws -> Int64?)] = [
                     ("cairn", true, { try await upload.ours(file, replication: copies) })
                 ]
+                for count in streams.split(separator: ",").compactMap({ Int($0) }) {
+                    ways.append(("cairn, \(count) at once", true, { try await upload.ours(file, replication: copies, streams: count) }))
+                }
                 if let curl { ways.append(("curl -T", false, { try await upload.curl(curl, file, replication: copies) })) }
                 if let hadoop {
                     ways.append(
@@ -70,7 +75,7 @@ extension BenchCommand {
                 }
                 report.contests.append(
                     try await Contest.run(
-                        "HDFS, \(copies) replica\(copies == 1 ? "" : "s")", bytes: Int64(size) << 20, rounds: rounds, ways: ways,
+                        "HDFS, \(copies) replica\(copies == 1 ? "" : "s")", bytes: Int64(size) << 20, rounds: rounds, warmUps: warmUps, ways: ways,
                         after: { _ in try await again() }))
             }
             for more in more {
@@ -97,10 +102,12 @@ struct HDFSUpload: Sendable {
     let address: String
     let root: String
 
-    func ours(_ file: String, replication: Int, codec: Codec = .none) async throws -> Int64? {
+    func ours(_ file: String, replication: Int, codec: Codec = .none, streams: Int? = nil) async throws -> Int64? {
         do throws(StoreError) {
             let store = try WebHDFSStore(nameNodes: [address], root: root + "/ours", identity: .user("cairn"), random: SystemRandom())
-            let transfer = Transfer(store: store, mode: TransferMode(isInBackground: false), time: SystemTime())
+            var mode = TransferMode(isInBackground: false)
+            if let streams { mode.parallel = streams }
+            let transfer = Transfer(store: store, mode: mode, time: SystemTime())
             let content: ContentRecord
             do { content = try await transfer.upload(file, as: "file", codec: codec, replication: replication, meter: Transfer.Meter()) } catch {
                 throw StoreError.failed(path: file, detail: "\(error)")

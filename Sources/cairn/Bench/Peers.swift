@@ -83,27 +83,31 @@ struct Contest: Codable {
         return ours / peer
     }
 
-    /// Runs each way in turn, as often as there are rounds.
-    /// - Parameter way: does the work and returns the bytes that came out, if that is of interest.
+    /// Runs each way in turn, as often as there are rounds. Each round begins with another way, so that none always follows the same one.
+    /// - Parameters:
+    ///   - warmUps: rounds before those, which do not count: a server that was just started compiles its code.
+    ///   - way: does the work and returns the bytes that came out, if that is of interest.
     static func run(
-        _ what: String, bytes: Int64, rounds: Int, ways: [(name: String, isOurs: Bool, run: () async throws -> Int64?)],
+        _ what: String, bytes: Int64, rounds: Int, warmUps: Int = 0, ways: [(name: String, isOurs: Bool, run: () async throws -> Int64?)],
         after: (String) async throws -> Void
     ) async throws -> Contest {
         var contest = Contest(what: what, bytes: bytes)
         var seconds = [[Double]](repeating: [], count: ways.count)
         var outputs = [Int64?](repeating: nil, count: ways.count)
         var peaks = [Int64](repeating: 0, count: ways.count)
-        let progress = ProgressLine(what, total: Double(rounds * ways.count), unit: .pieces("runs"))
+        let progress = ProgressLine(what, total: Double((warmUps + rounds) * ways.count), unit: .pieces("runs"))
         defer { progress.clear() }
-        for round in 0..<rounds {
-            for (index, way) in ways.enumerated() {
+        for round in 0..<warmUps + rounds {
+            for turn in 0..<ways.count {
+                let index = (round + turn) % ways.count
                 ResidentMemory.forgetPeak()
                 let begun = ContinuousClock.now
-                outputs[index] = try await way.run()
-                seconds[index].append((ContinuousClock.now - begun) / .seconds(1))
+                outputs[index] = try await ways[index].run()
+                let took = (ContinuousClock.now - begun) / .seconds(1)
+                if round >= warmUps { seconds[index].append(took) }
                 peaks[index] = max(peaks[index], ResidentMemory.peak)
-                try await after(way.name)
-                progress.show(Double(round * ways.count + index + 1))
+                try await after(ways[index].name)
+                progress.show(Double(round * ways.count + turn + 1))
             }
         }
         for (index, way) in ways.enumerated() {

@@ -73,9 +73,9 @@ extension Calibration {
         ])
         probabilities.rows = (deadlines?.bins ?? []).map { $0.words.map { "\($0)" as Markup } }
         let plots = models.filter { $0.points.count >= 3 }.map { PredictionPlot($0).figure } + (deadlines.map { [PredictionPlot($0).figure] } ?? [])
-        let quiet = [models.isEmpty ? nil : Self.legend, deadlines?.sentence, deadlines?.score].compactMap { $0 }
+        func quiet(_ words: String?) -> Markup { words.map { "<p class=\"quiet\">\($0)</p>\n" } ?? .none }
         return """
-            \(quantities.markup)\(probabilities.markup)\(quiet.map { "<p class=\"quiet\">\($0)</p>\n" as Markup })\
+            \(quantities.markup)\(quiet(models.isEmpty ? nil : Self.legend))\(quiet(deadlines?.sentence))\(probabilities.markup)\(quiet(deadlines?.score))\
             \(plots.isEmpty ? .none : "<div class=\"plots\">\n\(plots)</div>\n" as Markup)
             """
     }

@@ -83,6 +83,30 @@ struct TransferTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["back", "content"])
     }
 
+    @Test(
+        "an object of a known size is filled up as its store likes it, and read as if it were not",
+        arguments: [TransferMode.Form.overlapped, .sequential])
+    func rounded(form: TransferMode.Form) async throws {
+        let folder = NSTemporaryDirectory() + "cairn-transfer-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        // Two objects of two parts; the last part is short, and nothing is zero.
+        let bytes = 3 * Format.partSize + 1_000
+        try Data(repeating: 7, count: bytes).write(to: URL(fileURLWithPath: folder + "/content"))
+        let store = MemoryStore(time: VirtualTime(), partsPerObject: 2, objectRounding: 4_608)
+        let transfer = Transfer(store: store, mode: TransferMode(form: form), time: VirtualTime())
+        let meter = Transfer.Meter()
+        let record = try await transfer.upload(folder + "/content", as: "x", codec: .none, replication: 1, meter: meter)
+        let lengths = store.paths.compactMap { store.bytes(at: $0)?.count }
+        #expect(lengths.count == 2 && lengths.allSatisfy { $0 % 4_608 == 0 })
+        let filled = lengths.reduce(0, +) - bytes
+        #expect(0 < filled && filled < 2 * 4_608)
+        // What fills it up counts as nothing that was sent.
+        #expect(record.storedBytes == Int64(bytes) && meter.sentBytes == ByteCount(Int64(bytes)))
+        try await transfer.download(record, to: folder + "/back", meter: Transfer.Meter())
+        #expect(try Digest.sha256(file: folder + "/back") == Digest.sha256(file: folder + "/content"))
+    }
+
     @Test("what cannot be compressed is found out before, and kept as it is", arguments: [Codec.gzip, .zstd])
     func incompressible(codec: Codec) async throws {
         let file = NSTemporaryDirectory() + "cairn-transfer-\(UUID().uuidString)"

@@ -68,7 +68,7 @@ package struct Calibration: Hashable, Sendable, Codable {
 
     /// - Parameters:
     ///   - decisions: oldest first.
-    ///   - outcomes: those of other decisions are left out.
+    ///   - outcomes: of those decisions; nothing is left out.
     ///   - mostPoints: that a model keeps, at least 2.
     package static func make(
         events: some Sequence<EventRecord>, decisions: [Decision], outcomes: [Outcome], generatedAt: Timestamp, mostPoints: Int = 1_000

@@ -21,7 +21,6 @@ extension BenchCommand {
         @Option(help: "Times that each way is measured.") var rounds = 5
         @Option(help: "Times that each way is run before, unmeasured: an HDFS that was just started is slower.") var warmUps = 2
         @Option(help: "More sizes for our own memory, MiB, comma-separated.") var sizes = ""
-        @Option(help: "Also our own with so many objects on their way at once, comma-separated.") var streams = ""
         @Option(help: "Program that takes the arguments of `hadoop`; without it CAIRN_HADOOP, then hadoop.") var hadoop: String?
         @Option(help: "How much slower ours may be before the status is 1, a share.") var tolerance = 0.05
         @Option(help: "Directory to work in.") var work = "/tmp/cairn-bench-\(getpid())"
@@ -59,9 +58,6 @@ extension BenchCommand {
                 var ways: [(name: String, isOurs: Bool, run: () async throws -> Int64?)] = [
                     ("cairn", true, { try await upload.ours(file, replication: copies) })
                 ]
-                for count in streams.split(separator: ",").compactMap({ Int($0) }) {
-                    ways.append(("cairn, \(count) at once", true, { try await upload.ours(file, replication: copies, streams: count) }))
-                }
                 if let curl { ways.append(("curl -T", false, { try await upload.curl(curl, file, replication: copies) })) }
                 if let hadoop {
                     ways.append(
@@ -102,12 +98,10 @@ struct HDFSUpload: Sendable {
     let address: String
     let root: String
 
-    func ours(_ file: String, replication: Int, codec: Codec = .none, streams: Int? = nil) async throws -> Int64? {
+    func ours(_ file: String, replication: Int, codec: Codec = .none) async throws -> Int64? {
         do throws(StoreError) {
             let store = try WebHDFSStore(nameNodes: [address], root: root + "/ours", identity: .user("cairn"), random: SystemRandom())
-            var mode = TransferMode(isInBackground: false)
-            if let streams { mode.parallel = streams }
-            let transfer = Transfer(store: store, mode: mode, time: SystemTime())
+            let transfer = Transfer(store: store, mode: TransferMode(isInBackground: false), time: SystemTime())
             let content: ContentRecord
             do { content = try await transfer.upload(file, as: "file", codec: codec, replication: replication, meter: Transfer.Meter()) } catch {
                 throw StoreError.failed(path: file, detail: "\(error)")

@@ -178,6 +178,50 @@ struct FinishTimeTests {
         }
     }
 
+    @Test("The bound on a late finish is never below what it bounds, and says that far deadlines are sure", arguments: 1...4)
+    func tailBound(seed: UInt64) {
+        var random = Seeded(seed)
+        var sure = 0
+        for _ in 0..<60 {
+            let length = random.logUniform(1, 1e4)
+            let rate = random.logUniform(1e-5, 0.5) / length
+            let runs = (0..<3).map { _ in
+                SegmentRun(
+                    Segment(
+                        lengthSeconds: length * random.uniform(0.2, 1), recoverySeconds: length * random.uniform(0, 2), failureRatePerSecond: rate),
+                    count: random.logUniform(1, 100).rounded())
+            }
+            let finish = FinishTimeDistribution(runs)
+            for deviations in [0.1, 1, 3, 10, 100, 1000] {
+                let time = finish.meanSeconds + deviations * finish.standardDeviationSeconds
+                let bound = TailBound.logProbability(runs, beyond: time)
+                // The mixture's own tail is no exact one far out.
+                let late = finish.probability(beyond: time)
+                #expect(bound <= 0 && (late < 1e-4 || bound >= log(late)), "seed \(seed), \(runs), \(deviations): \(bound), \(late)")
+                if bound < -46 {
+                    sure += 1
+                    #expect(late < 1e-9, "seed \(seed), \(runs), \(deviations): \(late)")
+                }
+            }
+            #expect(TailBound.logProbability(runs, beyond: finish.minimumSeconds) == 0)
+        }
+        #expect(sure > 60)
+    }
+
+    @Test("A crossing is found through steps and flat stretches", arguments: [1e-9, 0.1, 0.3, 0.499, 0.5, 0.7, 0.999])
+    func crossing(level: Double) {
+        // Heaps at 2, 5 and 9, each after a flat stretch.
+        func beyond(_ x: Double) -> Double { x < 2 ? 1 : x < 5 ? 0.7 - 0.01 * (x - 2) : x < 9 ? 0.5 - 0.05 * (x - 5) : 0.3 * exp(9 - x) }
+        var asked = 0
+        let found = Search.crossing(from: 0, to: 60, within: 1e-9) { x in
+            asked += 1
+            return beyond(x) - level
+        }
+        #expect(beyond(found) <= level)
+        #expect(beyond(found - 2e-9) >= level)
+        #expect(asked < 80)
+    }
+
     @Test("What cannot fail is certain")
     func certain() {
         let finish = FinishTimeDistribution.certain(seconds: 100)

@@ -27,6 +27,7 @@ package struct Reliability: Sendable {
 
     private var fleet: Fleet?
     private var version = -1
+    private var seen: Seen?
     private var now = Timestamp(0)
     private var nodes: [NodeID: NodeKnowledge] = [:]
     private var classes: [String: NodeClass] = [:]
@@ -35,6 +36,12 @@ package struct Reliability: Sendable {
     package init() {}
 
     init(fleet: Fleet, knowledge: Knowledge, now: Timestamp) { learn(fleet, knowledge, now) }
+
+    /// Where these are the same, nothing has happened but that nodes came back.
+    private struct Seen: Hashable {
+        var nodes: Int
+        var losses: Int
+    }
 
     private struct NodeClass {
         /// Failures that came alone, and time alive in lives that have ended.
@@ -62,30 +69,46 @@ package struct Reliability: Sendable {
     mutating func learn(_ fleet: Fleet, _ knowledge: Knowledge, _ now: Timestamp) {
         if version != knowledge.nodesVersion || self.fleet != fleet {
             version = knowledge.nodesVersion
-            self.fleet = fleet
-            recall(fleet, knowledge)
+            let seen = Seen(nodes: knowledge.nodes.count, losses: knowledge.nodes.values.reduce(0) { $0 + $1.failures })
+            nodes = knowledge.nodes
+            if self.fleet == fleet, self.seen == seen {
+                recallLiving(fleet)
+            } else {
+                self.fleet = fleet
+                self.seen = seen
+                recall(fleet)
+            }
             self.now = Timestamp(-1)
         }
         guard now != self.now else { return }
         self.now = now
-        for name in domains.keys { domains[name]?.tell(now) }
+        for place in domains.indices { domains.values[place].tell(now) }
         for name in classes.keys { tell(name, now) }
     }
 
-    /// Everything that changes only when a node comes or goes.
-    private mutating func recall(_ fleet: Fleet, _ knowledge: Knowledge) {
-        nodes = knowledge.nodes
+    /// What changes when a node comes.
+    private mutating func recallLiving(_ fleet: Fleet) {
+        for place in classes.indices { classes.values[place].aliveSince.removeAll(keepingCapacity: true) }
+        for node in fleet.nodes {
+            if let since = nodes[node.id]?.aliveSince { classes[node.nodeClass]?.aliveSince.append(since) }
+        }
+        for place in classes.indices { classes.values[place].aliveSince.sort { $0.rawValue < $1.rawValue } }
+        for place in domains.indices { domains.values[place].see(nodes) }
+    }
+
+    /// Everything that changes only when a node is lost.
+    private mutating func recall(_ fleet: Fleet) {
         let prior = Self.prior(fleet)
         domains = Dictionary(grouping: fleet.nodes, by: \.domain).mapValues { nodes in
-            Domain(nodes.compactMap { knowledge.nodes[$0.id] }, priorExposure: Seconds(prior.priorExposureSeconds))
+            Domain(nodes.compactMap { self.nodes[$0.id] }, priorExposure: Seconds(prior.priorExposureSeconds))
         }
         let fits = classes.compactMapValues(\.fit)
         classes = [:]
         for (name, nodes) in Dictionary(grouping: fleet.nodes, by: \.nodeClass) {
             var kind = NodeClass(rate: prior)
             for node in nodes {
-                guard let known = knowledge.nodes[node.id] else { continue }
-                let domain = domains[node.domain]
+                guard let known = self.nodes[node.id] else { continue }
+                let domain = domains[node.domain].flatMap { $0.outages.isEmpty ? nil : $0 }
                 var shared = 0
                 for life in known.lives {
                     // For the class's own hazard an outage of the domain cuts a life off, as going on living does.
@@ -99,8 +122,8 @@ package struct Reliability: Sendable {
                 if let since = known.aliveSince { kind.aliveSince.append(since) }
                 if let lost = known.lastLostAt { kind.lastLoss = max(kind.lastLoss ?? lost, lost) }
             }
-            kind.lives.sort { $0.lostAt < $1.lostAt }
-            kind.aliveSince.sort()
+            kind.lives.sort { $0.lostAt.rawValue < $1.lostAt.rawValue }
+            kind.aliveSince.sort { $0.rawValue < $1.rawValue }
             kind.fit = fits[name]
             classes[name] = kind
         }
@@ -166,7 +189,7 @@ private struct Domain {
     private(set) var outages: [Outage] = []
     /// How often an outage takes a node of the domain: the outages' rate, times the share of nodes that they took on average. Nil: there were none.
     private(set) var rate: RateEstimate?
-    private let nodes: [NodeKnowledge]
+    private var nodes: [NodeKnowledge]
     private let priorExposure: Seconds
 
     init(_ nodes: [NodeKnowledge], priorExposure: Seconds) {
@@ -176,19 +199,27 @@ private struct Domain {
             self.nodes = []
             return
         }
-        let losses = nodes.flatMap { node in node.lives.map { (at: $0.lostAt, node: node.id) } }.sorted { ($0.at, $0.node) < ($1.at, $1.node) }
+        // Of numbers, as there may be very many.
+        var losses: [(at: Double, node: Int)] = []
+        losses.reserveCapacity(nodes.reduce(0) { $0 + $1.lives.count })
+        for (index, node) in nodes.enumerated() { for life in node.lives { losses.append((life.lostAt.rawValue, index)) } }
+        losses.sort { $0.at < $1.at }
+        let window = Reliability.outageWindow.rawValue
         var begin = 0
         while begin < losses.count {
             let first = losses[begin]
             var end = begin + 1
-            while end < losses.count, losses[end].at - first.at <= Reliability.outageWindow { end += 1 }
-            if losses[begin..<end].contains(where: { $0.node != first.node }) {
-                outages.append(Outage(at: first.at, nodes: Set(losses[begin..<end].map(\.node))))
+            while end < losses.count, losses[end].at - first.at <= window { end += 1 }
+            if end > begin + 1, losses[begin..<end].contains(where: { $0.node != first.node }) {
+                outages.append(Outage(at: Timestamp(first.at), nodes: Set(losses[begin..<end].map { nodes[$0.node].id })))
             }
             begin = end
         }
         self.nodes = outages.isEmpty ? [] : nodes
     }
+
+    /// The same nodes, of which some may have come back.
+    mutating func see(_ known: [NodeID: NodeKnowledge]) { nodes = nodes.compactMap { known[$0.id] } }
 
     mutating func tell(_ now: Timestamp) {
         guard !outages.isEmpty else { return }

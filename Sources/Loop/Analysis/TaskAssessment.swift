@@ -56,10 +56,10 @@ struct TaskAssessment {
         let declared = Estimate(mean: 1, standardError: 0.25, observations: 0)
         let recent = samples.suffix(20)
         guard let first = recent.first, let last = recent.last, last.at - first.at >= Seconds(1) else { return declared }
-        guard let slopes = pairSlopes(Array(recent))?.map({ $0 * work.rawValue }) else { return declared }
+        guard let slopes = pairSlopes(recent) else { return declared }
         // A task that stands still is not forecast to take for ever: a hundredth of its speed at least.
-        let median = min(max(slopes[slopes.count / 2], 0.01), 100)
-        let spread = slopes[min(slopes.count - 1, slopes.count * 3 / 4)] - slopes[slopes.count / 4]
+        let median = min(max(slopes[slopes.count / 2] * work.rawValue, 0.01), 100)
+        let spread = slopes[min(slopes.count - 1, slopes.count * 3 / 4)] * work.rawValue - slopes[slopes.count / 4] * work.rawValue
         let error = max(spread / 1.349 / Double(recent.count).squareRoot(), 4 / (last.at - first.at).rawValue)
         let precisions = (seen: 1 / (error * error), declared: 1 / (declared.standardError * declared.standardError))
         let precision = precisions.seen + precisions.declared
@@ -78,26 +78,29 @@ struct TaskAssessment {
     }
 
     static func level(_ samples: [ProgressSample]) -> Double {
-        let recent = Array(samples.suffix(9))
+        let recent = samples.suffix(9)
         guard let last = recent.last else { return 0 }
         guard let slope = pairSlopes(recent).map({ median($0) }) else { return last.fraction }
-        return min(1, max(0, median(recent.map { $0.fraction + slope * (last.at - $0.at).rawValue })))
+        return min(1, max(0, median(recent.map { $0.fraction + slope * (last.at - $0.at).rawValue }.sorted())))
     }
 
     /// Fractions a second between all pairs that are at least a second apart, sorted; nil where there is none.
-    private static func pairSlopes(_ samples: [ProgressSample]) -> [Double]? {
+    private static func pairSlopes(_ samples: ArraySlice<ProgressSample>) -> [Double]? {
+        let points = samples.map { (at: $0.at.rawValue, fraction: $0.fraction) }
         var slopes: [Double] = []
-        for (index, earlier) in samples.enumerated() {
-            for later in samples.dropFirst(index + 1) where later.at - earlier.at >= Seconds(1) {
-                slopes.append((later.fraction - earlier.fraction) / (later.at - earlier.at).rawValue)
+        slopes.reserveCapacity(points.count * (points.count - 1) / 2)
+        for (index, earlier) in points.enumerated() {
+            for later in points[(index + 1)...] where later.at - earlier.at >= 1 {
+                slopes.append((later.fraction - earlier.fraction) / (later.at - earlier.at))
             }
         }
-        return slopes.isEmpty ? nil : slopes.sorted()
+        if slopes.isEmpty { return nil }
+        slopes.sort()
+        return slopes
     }
 
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return sorted.count % 2 == 1 ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
+    private static func median(_ sorted: [Double]) -> Double {
+        sorted.count % 2 == 1 ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
     }
 
     /// Of the task itself: its failures over the time that it ran, ten minutes added, so that one in the first moments does not seem to be its rule.

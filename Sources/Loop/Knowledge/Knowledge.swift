@@ -152,8 +152,13 @@ package struct Knowledge: Hashable, Sendable {
     }
 
     private mutating func fold(_ record: EventRecord, into task: TaskID) {
-        tasks[task]?.fold(record)
-        if tasks[task]?.underway?.capturedAt == nil {
+        var isUploading = false
+        // In place: a task's knowledge is large, and would be taken out and put back else.
+        if let place = tasks.index(forKey: task) {
+            tasks.values[place].fold(record)
+            isUploading = tasks.values[place].underway?.capturedAt != nil
+        }
+        if !isUploading {
             uploading[task] = nil
         } else if uploading[task] == nil {
             uploading[task] = uploading.count

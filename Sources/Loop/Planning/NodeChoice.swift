@@ -14,9 +14,14 @@ struct NodeChoice {
     /// - Returns: nil when no node can take it.
     init?(_ situation: Situation) {
         guard let nodes = situation.nodes, !nodes.isEmpty else { return nil }
+        // Nodes that fail as often are as good as each other.
+        var bestAtRate: [Double: Candidate] = [:]
         let candidates = nodes.map { node in
+            if let known = bestAtRate[node.failureRatePerSecond] { return known }
             let there = situation.on(node)
-            return there.objective.minimise(over: there.options).best
+            let best = there.objective.minimise(over: there.options, briefly: true).best
+            bestAtRate[node.failureRatePerSecond] = best
+            return best
         }
         let alternatives = zip(nodes, candidates).map { alternative($1, named: "\($0.node), with \($0.tasks) other tasks") }
         guard let least = alternatives.map(\.totalCost).min() else { return nil }

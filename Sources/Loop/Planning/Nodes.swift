@@ -28,7 +28,7 @@ extension Draft {
         }
     }
 
-    private func hasTasks(_ node: NodeID) -> Bool { knowledge.liveTasks.contains { $0.node == node } }
+    private func hasTasks(_ node: NodeID) -> Bool { liveTasks.contains { $0.node == node } }
 
     /// First start: on the node asked for, else where the expected cost is least.
     mutating func place(_ task: TaskKnowledge) {
@@ -157,7 +157,7 @@ extension Draft {
     // MARK: Choosing
 
     /// Of the trusted nodes with room.
-    private func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> NodeChoice? {
+    private mutating func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> NodeChoice? {
         guard let finding = finding(of: task.id) else { return nil }
         let nodes = fleet.nodes.compactMap { node -> Situation.NodeOption? in
             guard allowed(node.id), !avoiding.contains(node.id), isTrusted(node.id), !isDraining(node.id),
@@ -165,7 +165,7 @@ extension Draft {
             else {
                 return nil
             }
-            let load = knowledge.liveTasks.filter { $0.node == node.id && $0.id != task.id }.count + arriving[node.id, default: 0]
+            let load = loads[node.id, default: 0] - (task.node == node.id ? 1 : 0) + arriving[node.id, default: 0]
             return load < node.capacity ? Situation.NodeOption(node: node.id, tasks: load, failureRatePerSecond: rate.perSecond) : nil
         }
         let left = max(0, (1 - task.resumableProgress) * task.sla.task.workSeconds.rawValue)

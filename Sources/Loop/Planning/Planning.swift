@@ -30,7 +30,7 @@ package enum Planning {
         var draft = Draft(knowledge: knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: nextDecision)
         draft.arriving = elsewhere
         draft.declareNodesLost()
-        for task in knowledge.liveTasks {
+        for task in draft.liveTasks {
             switch task.state {
             case .submitted: draft.place(task)
             case .placed(let node), .resuming(let node, _):
@@ -68,6 +68,10 @@ struct Draft {
     private var number: Int64
     private let nodeFindings: [NodeID: NodeFinding]
     private let taskFindings: [TaskID: TaskFinding]
+    /// Those with findings, in their order.
+    let liveTasks: [TaskKnowledge]
+    /// Live tasks that are known on each node.
+    private(set) lazy var loads = Dictionary(liveTasks.lazy.compactMap { task in task.node.map { ($0, 1) } }, uniquingKeysWith: +)
 
     init(knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64) {
         self.knowledge = knowledge
@@ -75,6 +79,7 @@ struct Draft {
         self.fleet = fleet
         self.schedules = schedules
         number = nextDecision
+        liveTasks = findings.tasks.compactMap { knowledge.tasks[$0.task] }.filter { !$0.state.isFinal }
         nodeFindings = Dictionary(findings.nodes.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
         taskFindings = Dictionary(findings.tasks.map { ($0.task, $0) }, uniquingKeysWith: { first, _ in first })
     }

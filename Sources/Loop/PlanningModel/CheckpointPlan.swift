@@ -97,6 +97,8 @@ package struct CheckpointPlan: Hashable, Sendable {
     package let largestLossSeconds: Double
     /// C/(τ + C), share of running time that the guest stands still; 0 without checkpoints.
     package let stoppedShare: Double
+    /// From now to the end, failures and recoveries included, seconds.
+    package let expectedSeconds: Double
 
     /// - Parameter intervalSeconds: τ, ≥ 0; nil for never.
     package init(outlook: Outlook, option: CheckpointOption, intervalSeconds: Double?) {
@@ -137,6 +139,7 @@ package struct CheckpointPlan: Hashable, Sendable {
         last = middle
         largestLossSeconds = outlook.wholeSeconds
         stoppedShare = 0
+        expectedSeconds = Self.expectedSeconds(first, middle, last)
     }
 
     private init(outlook: Outlook, option: CheckpointOption, interval: Double, due: Double, taken: Double, last lastWork: Double) {
@@ -156,10 +159,10 @@ package struct CheckpointPlan: Hashable, Sendable {
         let between = max(due + outlook.unsavedSeconds, taken > 1 ? interval : 0)
         largestLossSeconds = max(between + cost + exposure, lastWork)
         stoppedShare = option.stopSeconds == 0 ? 0 : option.stopSeconds / (interval + option.stopSeconds)
+        expectedSeconds = Self.expectedSeconds(first, middle, last)
     }
 
-    /// From now to the end, failures and recoveries included, seconds.
-    package var expectedSeconds: Double {
+    private static func expectedSeconds(_ first: SegmentRun, _ middle: SegmentRun, _ last: SegmentRun) -> Double {
         first.segment.expectedSeconds + middle.count * middle.segment.expectedSeconds + last.count * last.segment.expectedSeconds
     }
 
@@ -171,6 +174,9 @@ package struct CheckpointPlan: Hashable, Sendable {
     package var undisturbedSeconds: Double {
         first.segment.lengthSeconds + middle.count * middle.segment.lengthSeconds + last.count * last.segment.lengthSeconds
     }
+
+    /// Whether it will have ended by then as surely as can be told in a `Double`: P(later) < 1e-20.
+    func isSure(by seconds: Double) -> Bool { TailBound.logProbability([first, middle, last], beyond: seconds) < -46 }
 
     /// The time from now to the end.
     package var finish: FinishTimeDistribution { FinishTimeDistribution([first, middle, last]) }

@@ -32,20 +32,28 @@ package struct CostObjective: Hashable, Sendable {
     /// All that is predicted of one option with one interval (nil: never).
     package func evaluate(_ option: CheckpointOption, intervalSeconds: Double?) -> Candidate {
         let plan = CheckpointPlan(outlook: outlook, option: option, intervalSeconds: intervalSeconds)
-        let finish = deadlineSeconds == nil ? FinishTimeDistribution.certain(seconds: 0) : plan.finish
-        let met = deadlineSeconds.map { finish.probability(by: $0) }
+        var terms = freeTerms(plan, option)
+        var met: Double?
+        if let deadlineSeconds {
+            if plan.isSure(by: deadlineSeconds) {
+                met = 1
+            } else {
+                let finish = plan.finish
+                met = finish.probability(by: deadlineSeconds)
+                terms.penalty = expectedPenalty(finish)
+            }
+        }
         return Candidate(
             option: option, intervalSeconds: plan.intervalSeconds, dueSeconds: plan.dueSeconds, checkpoints: plan.checkpoints,
-            terms: terms(plan, option, finish), expectedSeconds: plan.expectedSeconds,
+            terms: terms, expectedSeconds: plan.expectedSeconds,
             standardDeviationSeconds: plan.varianceSquareSeconds.squareRoot(),
             expectedSentBytes: sentBytes(plan, option), expectedStoredByteSeconds: storedByteSeconds(plan, option), probabilityMet: met,
             largestLossSeconds: plan.largestLossSeconds, stoppedShare: plan.stoppedShare, verdicts: verdicts(plan, option, met))
     }
 
-    private func terms(_ plan: CheckpointPlan, _ option: CheckpointOption, _ finish: @autoclosure () -> FinishTimeDistribution) -> CostTerms {
-        var terms = freeTerms(plan, option)
-        if let penalty, let deadlineSeconds { terms.penalty = penalty.expected(finish(), deadlineSeconds: deadlineSeconds) }
-        return terms
+    private func expectedPenalty(_ finish: @autoclosure () -> FinishTimeDistribution) -> Double {
+        guard let penalty, let deadlineSeconds else { return 0 }
+        return penalty.expected(finish(), deadlineSeconds: deadlineSeconds)
     }
 
     private func freeTerms(_ plan: CheckpointPlan, _ option: CheckpointOption) -> CostTerms {
@@ -242,7 +250,9 @@ package struct CostObjective: Hashable, Sendable {
         func relaxed(_ interval: Double) -> CheckpointPlan { CheckpointPlan(relaxed: outlook, option: option, intervalSeconds: interval) }
         func whole(_ interval: Double) -> CostTerms {
             let plan = relaxed(interval)
-            return terms(plan, option, plan.roughFinish)
+            var terms = freeTerms(plan, option)
+            terms.penalty = expectedPenalty(plan.roughFinish)
+            return terms
         }
         guard prices.perSecond > 0 else { return Search.minimum(from: low, to: high) { whole($0).total } }
         // Without a penalty there is one valley, and it is near the exact optimum for a checkpoint that costs what its bytes cost as well.
@@ -256,8 +266,38 @@ package struct CostObjective: Hashable, Sendable {
     }
 }
 
-/// The least value of a function of one positive variable.
-enum Search {
+/// The least value of a function of one positive variable, and where one crosses zero.
+package enum Search {
+    /// Where a function that falls from above zero at `low` to zero or below at `high` is no longer above zero, within a tolerance: inverse quadratic
+    /// interpolation where the last three points allow it, bisection else, so that flat stretches and steps do no harm.
+    /// Source: T. R. Chandrupatla, Advances in Engineering Software 28 (1997) 145.
+    package static func crossing(from low: Double, to high: Double, within tolerance: Double, of excess: (Double) -> Double) -> Double {
+        var (a, b, c) = (high, low, low)
+        var (atA, atB) = (excess(high), excess(low))
+        var atC = atB
+        var share = 0.5
+        for _ in 0..<200 {
+            let next = a + share * (b - a)
+            let there = excess(next)
+            if (there > 0) == (atA > 0) {
+                (c, atC) = (a, atA)
+            } else {
+                (c, atC) = (b, atB)
+                (b, atB) = (a, atA)
+            }
+            (a, atA) = (next, there)
+            let least = tolerance / abs(b - a)
+            if !(least < 0.5) { break }
+            let place = (a - b) / (c - b)
+            let height = (atA - atB) / (atC - atB)
+            share =
+                height * height < place && (1 - height) * (1 - height) < 1 - place
+                ? atA / (atB - atA) * atC / (atB - atC) + (c - a) / (b - a) * atA / (atC - atA) * atB / (atC - atB) : 0.5
+            share = min(max(share, least), 1 - least)
+        }
+        return atA > 0 ? b : a
+    }
+
     /// Of a function that falls, then rises: by steps from `near` until it is between two that are higher, then by parabolas through the three lowest,
     /// or golden sections where those do not shrink it. Relative accuracy 1e-5 of the argument.
     /// Source: R. P. Brent, Algorithms for Minimization without Derivatives, 1973, chapter 5.

@@ -49,8 +49,11 @@ struct Cumulants: Hashable, Sendable {
     }
 
     /// 1/a − 1/(e^a − 1), ½ at a = 0.
-    static func cutMean(_ a: Double) -> Double {
-        a < 1e-2 ? 0.5 - a / 12 * (1 - a * a / 60) : 1 / a - 1 / expm1(a)
+    static func cutMean(_ a: Double) -> Double { cutMean(a, odds: expm1(a)) }
+
+    /// - Parameter odds: e^a − 1.
+    static func cutMean(_ a: Double, odds: Double) -> Double {
+        a < 1e-2 ? 0.5 - a / 12 * (1 - a * a / 60) : 1 / a - 1 / odds
     }
 
     /// 1/a² − 1/(4 sinh²(a/2)), 1/12 at a = 0.

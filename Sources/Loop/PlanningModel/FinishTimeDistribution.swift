@@ -75,16 +75,7 @@ package struct FinishTimeDistribution: Hashable, Sendable {
             low = high
             high += 2 * (high - minimumSeconds)
         }
-        // Bisection alternating with the chord: the distribution may be flat between heaps, where the chord alone would crawl.
-        var missLow = self.probability(beyond: low) - beyond
-        var missHigh = self.probability(beyond: high) - beyond
-        for step in 0..<200 where high - low > 1e-7 * high {
-            let chord = low + (high - low) * missLow / (missLow - missHigh)
-            let next = step % 2 == 0 && chord > low && chord < high ? chord : (low + high) / 2
-            let miss = self.probability(beyond: next) - beyond
-            if miss > 0 { (low, missLow) = (next, miss) } else { (high, missHigh) = (next, miss) }
-        }
-        return high
+        return Search.crossing(from: low, to: high, within: 1e-7 * high) { self.probability(beyond: $0) - beyond }
     }
 
     /// E[(T − seconds)⁺]: by how much it is late on average, being early counting as nothing.

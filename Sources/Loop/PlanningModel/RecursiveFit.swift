@@ -17,21 +17,28 @@ package struct RecursiveFit: Hashable, Sendable {
     package let memory: Double
     /// Weight that the prior keeps after each observation.
     private let priorMemory: Double
+    /// Unknowns: a, and a slope for each input.
+    private let size: Int
     /// Divides each input, so that all unknowns are of one size.
-    private let typical: [Double]
-    private let prior: [Double]
-    private let priorInformation: [Double]
+    private let typical: Row
+    private let prior: Row
     private let priorNoise: Double
     private let priorWeight: Double
 
-    private var information: [Double]
-    private var moments: [Double]
+    private var information = Square()
+    private var moments = Row()
     private var squares = 0.0
     private var weight = 0.0
     private var fading = 1.0
-    private var estimate: [Double]
-    private var factor: [Double]
+    private var estimate: Row
+    private var factor = Square()
     package private(set) var observations = 0
+
+    /// So many unknowns at most: they are kept in place, which makes fits cheap to copy.
+    private static let mostUnknowns = 4
+    private typealias Row = SIMD4<Double>
+    /// Element (i, j) at 4·i + j.
+    private typealias Square = SIMD16<Double>
 
     /// - Parameters:
     ///   - priorIntercept: a, as long as nothing is known.
@@ -46,31 +53,40 @@ package struct RecursiveFit: Hashable, Sendable {
         memory: Double = 0.95, priorMemory: Double = 0.5
     ) {
         precondition(priorSlopes.count == typical.count, "one typical value for each slope")
+        precondition(priorSlopes.count < Self.mostUnknowns, "more inputs than a fit has room for")
         precondition(typical.allSatisfy { $0 > 0 } && priorStandardError > 0 && priorWeight > 0, "scales and weights are above zero")
         precondition(memory > 0 && memory <= 1 && priorMemory > 0 && priorMemory <= 1, "a memory is a factor above 0 and at most 1")
         self.memory = memory
         self.priorMemory = priorMemory
-        self.typical = typical
         self.priorWeight = priorWeight
         priorNoise = priorStandardError * priorStandardError
-        let size = typical.count + 1
-        prior = [priorIntercept] + zip(priorSlopes, typical).map { $0 * $1 }
-        // What observations spread around (1, 1, …) by a half to either side tell: 1·1ᵀ, and ¼ more on each slope.
-        var told = [Double](repeating: 1, count: size * size)
-        for i in 1..<max(size, 2) where size > 1 { told[i * size + i] += 0.25 }
-        priorInformation = told.map { $0 * priorWeight }
-        information = [Double](repeating: 0, count: size * size)
-        moments = [Double](repeating: 0, count: size)
+        size = typical.count + 1
+        var scales = Row(repeating: 1)
+        var prior = Row()
+        prior[0] = priorIntercept
+        for (index, scale) in typical.enumerated() {
+            scales[index + 1] = scale
+            prior[index + 1] = priorSlopes[index] * scale
+        }
+        self.typical = scales
+        self.prior = prior
         estimate = prior
-        factor = []
-        factor = Self.cholesky(priorInformation, size)
+        var whole = Square()
+        for i in 0..<size {
+            for j in 0..<size { whole[4 * i + j] = priorInformation(i, j) }
+        }
+        factor = Self.cholesky(whole, size)
     }
 
-    private var size: Int { prior.count }
+    /// What observations spread around (1, 1, …) by a half to either side tell: 1·1ᵀ, and ¼ more on each slope.
+    private func priorInformation(_ i: Int, _ j: Int) -> Double { (i == j && i > 0 ? 1.25 : 1) * priorWeight }
 
-    private func row(_ inputs: [Double]) -> [Double] {
-        precondition(inputs.count == typical.count, "one value for each input of the fit")
-        return [1] + zip(inputs, typical).map { $0 / $1 }
+    private func row(_ inputs: [Double]) -> Row {
+        precondition(inputs.count == size - 1, "one value for each input of the fit")
+        var row = Row()
+        row[0] = 1
+        for (index, input) in inputs.enumerated() { row[index + 1] = input / typical[index + 1] }
+        return row
     }
 
     /// Takes in what came true for these inputs. A value that is not finite is no observation.
@@ -78,7 +94,7 @@ package struct RecursiveFit: Hashable, Sendable {
         guard value.isFinite, inputs.allSatisfy(\.isFinite) else { return }
         let row = row(inputs)
         for i in 0..<size {
-            for j in 0..<size { information[i * size + j] = memory * information[i * size + j] + row[i] * row[j] }
+            for j in 0..<size { information[4 * i + j] = memory * information[4 * i + j] + row[i] * row[j] }
             moments[i] = memory * moments[i] + row[i] * value
         }
         squares = memory * squares + value * value
@@ -92,18 +108,21 @@ package struct RecursiveFit: Hashable, Sendable {
     package mutating func observe(_ value: Double) { observe([], value) }
 
     private mutating func solve() {
-        let whole = zip(information, priorInformation).map { $0 + fading * $1 }
-        factor = Self.cholesky(whole, size)
+        var whole = information
         var right = moments
         for i in 0..<size {
-            for j in 0..<size { right[i] += fading * priorInformation[i * size + j] * prior[j] }
+            for j in 0..<size {
+                whole[4 * i + j] += fading * priorInformation(i, j)
+                right[i] += fading * priorInformation(i, j) * prior[j]
+            }
         }
+        factor = Self.cholesky(whole, size)
         estimate = Self.solve(factor, right, size)
     }
 
     /// a, and b in y's unit for one unit of each input.
     package var intercept: Double { estimate[0] }
-    package var slopes: [Double] { zip(estimate.dropFirst(), typical).map { $0 / $1 } }
+    package var slopes: [Double] { (1..<size).map { estimate[$0] / typical[$0] } }
 
     /// Deviation of an observation from the fit, in y's unit.
     package var noise: Double {
@@ -111,7 +130,7 @@ package struct RecursiveFit: Hashable, Sendable {
         var rest = squares
         for i in 0..<size {
             rest -= 2 * estimate[i] * moments[i]
-            for j in 0..<size { rest += estimate[i] * information[i * size + j] * estimate[j] }
+            for j in 0..<size { rest += estimate[i] * information[4 * i + j] * estimate[j] }
         }
         // Unknowns use up freedom: all of it at first, one each in the end.
         let free = weight * weight / (weight + Double(size))
@@ -124,7 +143,9 @@ package struct RecursiveFit: Hashable, Sendable {
         let row = row(inputs)
         var value = 0.0
         for i in 0..<size { value += estimate[i] * row[i] }
-        let spread = Self.forward(factor, row, size).reduce(0) { $0 + $1 * $1 }
+        let forward = Self.forward(factor, row, size)
+        var spread = 0.0
+        for i in 0..<size { spread += forward[i] * forward[i] }
         return FitPrediction(value: value, standardError: noise * (1 + spread).squareRoot())
     }
 
@@ -136,34 +157,34 @@ package struct RecursiveFit: Hashable, Sendable {
     }
 
     /// Lower triangle L of L·Lᵀ = matrix. Pivots are kept above zero: the matrix is positive but for rounding.
-    private static func cholesky(_ matrix: [Double], _ size: Int) -> [Double] {
-        var lower = [Double](repeating: 0, count: size * size)
+    private static func cholesky(_ matrix: Square, _ size: Int) -> Square {
+        var lower = Square()
         for i in 0..<size {
             for j in 0...i {
-                var sum = matrix[i * size + j]
-                for k in 0..<j { sum -= lower[i * size + k] * lower[j * size + k] }
-                lower[i * size + j] = i == j ? max(sum, 1e-13 * matrix[i * size + i]).squareRoot() : sum / lower[j * size + j]
+                var sum = matrix[4 * i + j]
+                for k in 0..<j { sum -= lower[4 * i + k] * lower[4 * j + k] }
+                lower[4 * i + j] = i == j ? max(sum, 1e-13 * matrix[4 * i + i]).squareRoot() : sum / lower[4 * j + j]
             }
         }
         return lower
     }
 
     /// Solves L·x = right.
-    private static func forward(_ lower: [Double], _ right: [Double], _ size: Int) -> [Double] {
+    private static func forward(_ lower: Square, _ right: Row, _ size: Int) -> Row {
         var x = right
         for i in 0..<size {
-            for k in 0..<i { x[i] -= lower[i * size + k] * x[k] }
-            x[i] /= lower[i * size + i]
+            for k in 0..<i { x[i] -= lower[4 * i + k] * x[k] }
+            x[i] /= lower[4 * i + i]
         }
         return x
     }
 
     /// Solves L·Lᵀ·x = right.
-    private static func solve(_ lower: [Double], _ right: [Double], _ size: Int) -> [Double] {
+    private static func solve(_ lower: Square, _ right: Row, _ size: Int) -> Row {
         var x = forward(lower, right, size)
         for i in stride(from: size - 1, through: 0, by: -1) {
-            for k in (i + 1)..<max(size, i + 1) { x[i] -= lower[k * size + i] * x[k] }
-            x[i] /= lower[i * size + i]
+            for k in (i + 1)..<max(size, i + 1) { x[i] -= lower[4 * k + i] * x[k] }
+            x[i] /= lower[4 * i + i]
         }
         return x
     }

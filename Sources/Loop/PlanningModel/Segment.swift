@@ -54,7 +54,8 @@ package struct Segment: Hashable, Sendable {
     /// E T − s, seconds: exact to the last digits for small λ as well.
     package var expectedExcessSeconds: Double {
         let (a, r) = exponents
-        return expm1(a) * meanLossSeconds(a, r)
+        let odds = expm1(a)
+        return odds * (lengthSeconds * Cumulants.cutMean(a, odds: odds) + recoverySeconds * Cumulants.anewMean(r))
     }
 
     /// Var T, s².

@@ -55,7 +55,8 @@ package enum LambertW {
             let miss = u + log1p(-u) + x
             let next = u + miss * (1 - u) / u
             let bounded = min(max(next, u / 4), (1 + u) / 2)
-            if abs(bounded - u) <= 1e-15 * u { return bounded }
+            // What is left after a step goes with its square; below that there is nothing but rounding, which would go on for ever.
+            if abs(bounded - u) <= 1e-6 * u { return bounded }
             u = bounded
         }
         return u

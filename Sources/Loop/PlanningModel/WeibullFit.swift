@@ -71,7 +71,6 @@ package struct WeibullFit: Hashable, Sendable {
         }
         var low = Self.shapes.lowerBound
         var high = Self.shapes.upperBound
-        guard slope(low).value < 0, slope(high).value > 0 else { return nil }
         var shape = 1.0
         for _ in 0..<100 {
             let (value, derivative) = slope(shape)
@@ -80,6 +79,10 @@ package struct WeibullFit: Hashable, Sendable {
             let bounded = next > low && next < high ? next : (low * high).squareRoot()
             if abs(bounded - shape) <= 1e-12 * shape { break }
             shape = bounded
+        }
+        // It is looked for at an end only where it may be beyond.
+        if shape < 1.01 * Self.shapes.lowerBound || shape > 0.99 * Self.shapes.upperBound {
+            guard slope(Self.shapes.lowerBound).value < 0, slope(Self.shapes.upperBound).value > 0 else { return nil }
         }
         let power = sums(shape).0
         let logScale = log(power / count) / shape

@@ -25,30 +25,40 @@ struct EventQueue {
         var child = heap.count
         let entry = Entry(time: time, order: pushed, kind: kind, subject: Int32(subject), version: version)
         heap.append(entry)
-        while child > 0 {
-            let parent = (child - 1) / 4
-            guard entry.comes(before: heap[parent]) else { break }
-            heap[child] = heap[parent]
-            child = parent
+        heap.withUnsafeMutableBufferPointer { heap in
+            while child > 0 {
+                let parent = (child - 1) / 4
+                guard entry.comes(before: heap[parent]) else { break }
+                heap[child] = heap[parent]
+                child = parent
+            }
+            heap[child] = entry
         }
-        heap[child] = entry
     }
 
     mutating func pop() -> Entry? {
         guard let first = heap.first, let last = heap.popLast() else { return nil }
         let count = heap.count
         guard count > 0 else { return first }
-        var parent = 0
-        while true {
-            let begin = 4 * parent + 1
-            guard begin < count else { break }
-            var least = begin
-            for child in (begin + 1)..<max(begin + 1, min(begin + 4, count)) where heap[child].comes(before: heap[least]) { least = child }
-            guard heap[least].comes(before: last) else { break }
-            heap[parent] = heap[least]
-            parent = least
+        // Most of what a simulation without plannings takes is here.
+        heap.withUnsafeMutableBufferPointer { heap in
+            var parent = 0
+            while true {
+                let begin = 4 * parent + 1
+                guard begin < count else { break }
+                var least = begin
+                var child = begin + 1
+                let end = min(begin + 4, count)
+                while child < end {
+                    if heap[child].comes(before: heap[least]) { least = child }
+                    child += 1
+                }
+                guard heap[least].comes(before: last) else { break }
+                heap[parent] = heap[least]
+                parent = least
+            }
+            heap[parent] = last
         }
-        heap[parent] = last
         return first
     }
 }

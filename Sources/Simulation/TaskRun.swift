@@ -98,10 +98,9 @@ struct TaskRun {
     /// What the manager knows of it.
     var knowledge = Knowledge()
     private var untold: [EventRecord] = []
-    /// The newest commits that were not told yet: the older ones would have been pruned, and costs forget.
+    /// Commits that were not told yet, of which the newest will be: the older ones would have been pruned, and costs forget. And the one before those,
+    /// which they begin at.
     var commits: [Committed] = []
-    /// The one before them.
-    var skipped: Committed?
     static let mostUntold = 8
 
     init(_ submission: TaskSubmission, guest: Guest, submittedAt: Double, keepCount: Int) {

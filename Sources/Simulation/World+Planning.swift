@@ -101,9 +101,8 @@ extension World {
 
     mutating func tellAll(_ index: Int) {
         // What was written is counted from capture to capture, so the one before the first that is told matters too.
-        if let skipped = tasks[index].skipped { tellCapture(index, skipped.underway, skipped.epoch, skipped.node) }
-        tasks[index].skipped = nil
-        for commit in tasks[index].commits {
+        if let skipped = tasks[index].commits.dropLast(TaskRun.mostUntold).last { tellCapture(index, skipped.underway, skipped.epoch, skipped.node) }
+        for commit in tasks[index].commits.suffix(TaskRun.mostUntold) {
             if !commit.underway.isTold { tellCapture(index, commit.underway, commit.epoch, commit.node) }
             let record = self.record(of: commit, index)
             tasks[index].tell(.checkpointCommitted(record), at: Self.origin + Seconds(commit.at))

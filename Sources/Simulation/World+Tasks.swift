@@ -101,7 +101,7 @@ extension World {
         }
         tasks[index].savedWork = underway.work
         tasks[index].newestBytes = transfer.bytes
-        if tasks[index].commits.count == TaskRun.mostUntold { tasks[index].skipped = tasks[index].commits.removeFirst() }
+        if tasks[index].commits.count == 4 * TaskRun.mostUntold { tasks[index].commits.removeFirst(3 * TaskRun.mostUntold) }
         tasks[index].commits.append(TaskRun.Committed(underway: underway, epoch: tasks[index].epoch, node: node, at: now))
         guard tasks[index].phase == .running else { return }
         if PlanningMoments.isDue(afterCheckpoint: tasks[index].account.checkpoints) { tasks[index].nextPlanning = now }

@@ -28,9 +28,13 @@ package enum Analysis {
         let assessment = NodeAssessment(fleet: fleet, knowledge: knowledge, live: live)
         let found = asked.compactMap { node in reliabilities[node.id].map { assessment.finding(of: node, $0) } }
         let model = CostModel(knowledge: knowledge, detection: NodeAssessment.detection(fleet.defaults))
-        let tasks = knowledge.liveTasks.map { task in
-            TaskAssessment(task: task, live: live, node: task.node.flatMap { reliabilities[$0] }, model: model, knownCosts: certainty?.costs[task.id])
+        let tasks = knowledge.liveTaskIDs.compactMap { id in
+            knowledge.tasks[id].map { task in
+                TaskAssessment(
+                    task: task, live: live, node: task.node.flatMap { reliabilities[$0] }, model: model, knownCosts: certainty?.costs[task.id]
+                )
                 .finding(schedule: schedules[task.id], withForecast: forecasts)
+            }
         }
         return Findings(at: live.now, nodes: found, tasks: tasks)
     }

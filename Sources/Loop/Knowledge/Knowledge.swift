@@ -88,12 +88,14 @@ package struct Knowledge: Hashable, Sendable {
     package var uploads: Int { uploading.count }
 
     /// Oldest first; those of one moment by name, so that the same knowledge gives the same order.
-    package var liveTasks: [TaskKnowledge] {
-        // Few words are sorted, and not all that is known of each.
-        tasks.lazy.filter { !$0.value.state.isFinal }.map { (at: $0.value.submission.submittedAt, id: $0.key) }.sorted {
-            ($0.at, $0.id) < ($1.at, $1.id)
-        }
-        .compactMap { tasks[$0.id] }
+    package var liveTasks: [TaskKnowledge] { liveTaskIDs.compactMap { tasks[$0] } }
+
+    /// The same, where all that is known of very many tasks is not to be copied.
+    package var liveTaskIDs: [TaskID] {
+        var live: [(at: Double, id: TaskID)] = []
+        for (id, task) in tasks where !task.state.isFinal { live.append((task.submission.submittedAt.rawValue, id)) }
+        live.sort { $0.at < $1.at || $0.at == $1.at && $0.id < $1.id }
+        return live.map(\.id)
     }
 
     private mutating func fold(_ record: EventRecord) {

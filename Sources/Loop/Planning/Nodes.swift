@@ -28,7 +28,7 @@ extension Draft {
         }
     }
 
-    private func hasTasks(_ node: NodeID) -> Bool { liveTasks.contains { $0.node == node } }
+    private mutating func hasTasks(_ node: NodeID) -> Bool { loads[node, default: 0] > 0 }
 
     /// First start: on the node asked for, else where the expected cost is least.
     mutating func place(_ task: TaskKnowledge) {

@@ -30,7 +30,8 @@ package enum Planning {
         var draft = Draft(knowledge: knowledge, findings: findings, fleet: fleet, schedules: schedules, nextDecision: nextDecision)
         draft.arriving = elsewhere
         draft.declareNodesLost()
-        for task in draft.liveTasks {
+        for finding in findings.tasks {
+            guard let task = knowledge.tasks[finding.task] else { continue }
             switch task.state {
             case .submitted: draft.place(task)
             case .placed(let node), .resuming(let node, _):
@@ -67,11 +68,11 @@ struct Draft {
     var turns: [String: [Turn]] = [:]
     private var number: Int64
     private let nodeFindings: [NodeID: NodeFinding]
-    private let taskFindings: [TaskID: TaskFinding]
-    /// Those with findings, in their order.
-    let liveTasks: [TaskKnowledge]
-    /// Live tasks that are known on each node.
-    private(set) lazy var loads = Dictionary(liveTasks.lazy.compactMap { task in task.node.map { ($0, 1) } }, uniquingKeysWith: +)
+    /// Where each task's is.
+    private let taskFindings: [TaskID: Int]
+    /// Tasks that are known on each node.
+    private(set) lazy var loads = Dictionary(
+        findings.tasks.lazy.compactMap { [knowledge] in knowledge.tasks[$0.task]?.node }.map { ($0, 1) }, uniquingKeysWith: +)
 
     init(knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64) {
         self.knowledge = knowledge
@@ -79,13 +80,12 @@ struct Draft {
         self.fleet = fleet
         self.schedules = schedules
         number = nextDecision
-        liveTasks = findings.tasks.compactMap { knowledge.tasks[$0.task] }.filter { !$0.state.isFinal }
         nodeFindings = Dictionary(findings.nodes.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
-        taskFindings = Dictionary(findings.tasks.map { ($0.task, $0) }, uniquingKeysWith: { first, _ in first })
+        taskFindings = Dictionary(findings.tasks.indices.map { (findings.tasks[$0].task, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     func finding(of node: NodeID) -> NodeFinding? { nodeFindings[node] }
-    func finding(of task: TaskID) -> TaskFinding? { taskFindings[task] }
+    func finding(of task: TaskID) -> TaskFinding? { taskFindings[task].map { findings.tasks[$0] } }
     func isFenced(_ node: NodeID) -> Bool { knowledge.nodes[node]?.isFenced ?? false }
 
     /// Records a decision.

@@ -259,7 +259,7 @@ package struct CostObjective: Hashable, Sendable {
         let cost = option.costSeconds + prices.perByteSent * option.sentBytes * option.replication / prices.perSecond
         let near = Interval.exact(stopSeconds: cost, failureRatePerSecond: outlook.failureRatePerSecond)
         let found = Search.valley(from: low, to: high, near: near) { freeTerms(relaxed($0), option).total }
-        guard penalty != nil, deadlineSeconds != nil else { return found }
+        guard penalty != nil, let deadlineSeconds, !relaxed(found).isSure(by: deadlineSeconds) else { return found }
         // No other can be better where hardly any penalty is expected: all are at least as dear without theirs.
         let there = whole(found)
         return there.penalty <= 1e-9 * there.total ? found : Search.minimum(from: low, to: high) { whole($0).total }

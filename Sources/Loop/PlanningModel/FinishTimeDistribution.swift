@@ -75,7 +75,9 @@ package struct FinishTimeDistribution: Hashable, Sendable {
             low = high
             high += 2 * (high - minimumSeconds)
         }
-        return Search.crossing(from: low, to: high, within: 1e-7 * high) { self.probability(beyond: $0) - beyond }
+        return Search.crossing(from: low, to: high, within: max(1e-7 * high, 1e-4 * standardDeviationSeconds)) {
+            self.probability(beyond: $0) - beyond
+        }
     }
 
     /// E[(T − seconds)⁺]: by how much it is late on average, being early counting as nothing.

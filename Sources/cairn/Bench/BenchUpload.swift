@@ -11,7 +11,8 @@ extension BenchCommand {
             abstract: "Upload to HDFS, beside curl and Hadoop's own client.",
             discussion: """
                 One file that nothing can compress, sent to the same HDFS by each in turn: Cairn's engine (parts, digests, and a check of what is stored), \
-                `curl -T` (the two steps of WebHDFS, nothing checked), and `hadoop fs -put`. With --sizes more sizes are sent by Cairn alone, for its \
+                `curl -T` (the two steps of WebHDFS, nothing checked), the same while `openssl dgst -sha256` makes the digest that Cairn makes on the way, \
+                and `hadoop fs -put`. With --sizes more sizes are sent by Cairn alone, for its \
                 resident memory. `scripts/bench upload` sets up an HDFS for it. Exit status 1 when ours is slower than the better peer by more than \
                 --tolerance, or takes more memory than 128 MiB.
                 """)
@@ -45,9 +46,11 @@ extension BenchCommand {
             let root = "/cairn-bench-\(getpid())"
             let hadoop = Peers.find(hadoop ?? environment["CAIRN_HADOOP"] ?? "hadoop")
             let curl = Peers.find("curl")
+            let openssl = Peers.find("openssl")
             var report = ContestReport(measuredAt: Date().formatted(.iso8601), rounds: rounds, missing: [], contests: [])
             if hadoop == nil { report.missing.append(MissingPeer(program: "hadoop", debianPackage: nil)) }
             if curl == nil { report.missing.append(MissingPeer(program: "curl", debianPackage: "curl")) }
+            if openssl == nil { report.missing.append(MissingPeer(program: "openssl", debianPackage: "openssl")) }
             let upload = HDFSUpload(address: address, root: root)
             func again() async throws {
                 try await upload.clear()
@@ -59,6 +62,18 @@ extension BenchCommand {
                     ("cairn", true, { try await upload.ours(file, replication: copies) })
                 ]
                 if let curl { ways.append(("curl -T", false, { try await upload.curl(curl, file, replication: copies) })) }
+                if let curl, let openssl {
+                    ways.append(
+                        (
+                            "curl -T, digest", false,
+                            {
+                                async let digest = Peers.run(openssl, ["dgst", "-sha256", file])
+                                let sent = try await upload.curl(curl, file, replication: copies)
+                                _ = try await digest
+                                return sent
+                            }
+                        ))
+                }
                 if let hadoop {
                     ways.append(
                         (

@@ -156,6 +156,24 @@ struct DamageTests {
         #expect(try await bench.finish(b) == "CHAIN RESULT \(Bench.result)")
     }
 
+    @Test(
+        "what follows the parts of an object is no damage, what is missing of them is; a part by itself has its length",
+        arguments: [false, true], [4, nil])
+    func filledUp(readData: Bool, partsPerObject: Int?) async throws {
+        let bench = try Bench(imageBytes: 2 * Format.partSize + 4_096, partsPerObject: partsPerObject)
+        let (a, id) = (try await twoCheckpoints(bench), CheckpointID("e000001-c000002"))
+        let manifest = try await a.catalog().manifest(id, of: TaskID("t-1"))
+        let path = try #require(manifest.memory.parts.compactMap(\.path).first)
+        let stored = try #require(bench.memory.bytes(at: path))
+        func problems(with bytes: [UInt8]) async throws -> Int {
+            bench.memory.put(bytes, at: path)
+            return try await a.engine().verify(id, of: TaskID("t-1"), readData: readData).count
+        }
+        #expect(try await problems(with: stored) == 0)
+        #expect(try await problems(with: stored + [0, 1, 2]) == (partsPerObject == nil ? 1 : 0))
+        #expect(try await problems(with: stored.dropLast()) == 1)
+    }
+
     @Test("a damaged manifest is as good as none")
     func manifest() async throws {
         let bench = try Bench()

@@ -70,9 +70,8 @@ struct Draft {
     private let nodeFindings: [NodeID: NodeFinding]
     /// Where each task's is.
     private let taskFindings: [TaskID: Int]
-    /// Tasks that are known on each node.
-    private(set) lazy var loads = Dictionary(
-        findings.tasks.lazy.compactMap { [knowledge] in knowledge.tasks[$0.task]?.node }.map { ($0, 1) }, uniquingKeysWith: +)
+    /// Tasks that are known on each node, gone through once however many are placed.
+    private(set) lazy var loads = Dictionary(knowledge.tasks.values.lazy.compactMap(\.node).map { ($0, 1) }, uniquingKeysWith: +)
 
     init(knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64) {
         self.knowledge = knowledge

@@ -65,7 +65,8 @@ package struct FinishTimeDistribution: Hashable, Sendable {
         return min(1, parts.reduce(0) { $0 + $1.weight * $1.probability(beyond: over) })
     }
 
-    /// The earliest time by which the task has finished with this probability (0 to below 1), seconds.
+    /// The earliest time by which the task has finished with this probability (0 to below 1), seconds; a ten-thousandth of the standard deviation later
+    /// at most.
     package func quantile(_ probability: Double) -> Double {
         if parts.isEmpty || probability <= undisturbedProbability { return minimumSeconds }
         let beyond = 1 - min(probability, 1 - 1e-12)

@@ -34,6 +34,21 @@ struct KnowledgeTests {
         ])
     }
 
+    @Test("the tasks of a node are those that it has or is to have, oldest first")
+    func places() {
+        var second = submission
+        (second.task, second.submittedAt) = (TaskID("t-0"), Timestamp(1))
+        let both = started.folding([record(.taskSubmitted(second)), record(.taskPlaced(task: second.task, epoch: .first, node: node))])
+        #expect(both.tasks(on: node).map(\.id) == [task, second.task] && both.load(of: node) == 2 && both.load(of: other) == 0)
+        let moved = both.folding([record(.epochRaised(task: task, epoch: Epoch(2), node: other, from: nil))])
+        #expect(moved.tasks(on: node).map(\.id) == [second.task] && moved.tasks(on: other).map(\.id) == [task])
+        let refused = moved.folding([record(.taskRefused(task: task, epoch: Epoch(2), node: other, reason: "full"))])
+        #expect(refused.load(of: other) == 1)
+        let ended = refused.folding([record(.taskCancelled(task: task, by: "me")), record(.taskCancelled(task: second.task, by: "me"))])
+        #expect(ended.load(of: node) == 0 && ended.load(of: other) == 0 && ended.tasks(on: other).isEmpty)
+        #expect(ended.liveTaskIDs.isEmpty && both.liveTaskIDs == [task, second.task])
+    }
+
     @Test("a task is submitted, placed, runs and finishes")
     func life() {
         #expect(started.tasks[task]?.state == .running(node))

@@ -14,15 +14,13 @@ struct NodeAssessment {
         let standing: NodeFinding.Standing =
             switch known?.standing {
             // Never heard of in this ledger. One that has tasks all the same, in a ledger made anew, is waited for like any other.
-            case nil, .unknown: live.heartbeats[node.id] == nil && phi >= fleet.defaults.lostPhi && hasTasks(node.id) ? .lost : .unknown
+            case nil, .unknown: live.heartbeats[node.id] == nil && phi >= fleet.defaults.lostPhi && knowledge.load(of: node.id) > 0 ? .lost : .unknown
             // Until it joins again, whatever is heard.
             case .lost: .lost
             case .trusted, .suspected: phi >= fleet.defaults.lostPhi ? .lost : phi >= fleet.defaults.suspectPhi ? .suspected : .trusted
             }
         return NodeFinding(node: node.id, standing: standing, phi: phi, silentSeconds: silent, failureRate: reliability.rate(over: .hours(1)))
     }
-
-    private func hasTasks(_ node: NodeID) -> Bool { knowledge.liveTasks.contains { $0.node == node } }
 
     /// The detector for a fleet's heartbeat: half a heartbeat (at least half a second) of deviation is always assumed, and two missed
     /// heartbeats cause no suspicion, so that a busy machine raises no alarm. At one heartbeat a second, φ = 8 is reached after some 6 s.

@@ -299,14 +299,15 @@ package actor Manager {
         try await noteSightings(report)
         var acknowledged: Int64 = 0
         for case .agent(_, _, let number) in report.events.map(\.source) { acknowledged = max(acknowledged, number) }
-        let orders = Orders.inForce(for: report, knowledge: await chronicle.knowledge, prunes: prunes, merges: merges)
-        return NodeOrders(
-            acknowledged: acknowledged, orders: orders, standing: schedules.values.filter { $0.node == report.node }.map(\.standing))
+        let knowledge = await chronicle.knowledge
+        let orders = Orders.inForce(for: report, knowledge: knowledge, prunes: prunes, merges: merges)
+        let inForce = knowledge.tasks(on: report.node).compactMap { schedules[$0.id] }.filter { $0.node == report.node }
+        return NodeOrders(acknowledged: acknowledged, orders: orders, standing: inForce.map(\.standing))
     }
 
     /// A task that runs as far as anybody knows, and that its node does not have: its disk was replaced, or wiped.
     private func noteAbsences(_ report: NodeReport) async throws(LedgerError) {
-        for task in await chronicle.knowledge.liveTasks where task.state == .running(report.node) {
+        for task in await chronicle.knowledge.tasks(on: report.node) where task.state == .running(report.node) {
             // The first reports after a start may not show it yet, and a long backlog may hold its end.
             guard !report.tasks.contains(where: { $0.task == task.id && $0.epoch == task.epoch }), report.events.count < 100 else {
                 absences[task.id] = nil
@@ -325,7 +326,7 @@ package actor Manager {
 
     /// A guest that runs as it should, though its start or resumption was told to a ledger that was lost: it is not told again.
     private func noteSightings(_ report: NodeReport) async throws(LedgerError) {
-        for task in await chronicle.knowledge.liveTasks where task.node == report.node {
+        for task in await chronicle.knowledge.tasks(on: report.node) {
             let isExpected: Bool =
                 switch task.state {
                 case .placed, .resuming: true
@@ -410,7 +411,7 @@ package actor Manager {
         let known = await chronicle.knowledge
         return ManagerHealth(
             version: configuration.version, startedAt: startedAt, cycles: cycles, lastCycleAt: lastCycleAt, store: known.store,
-            liveTasks: known.liveTasks.count)
+            liveTasks: known.tasks.values.count { !$0.state.isFinal })
     }
 }
 

@@ -7,7 +7,7 @@ enum Orders {
     static func inForce(for report: NodeReport, knowledge: Knowledge, prunes: [TaskID: [CheckpointID]], merges: [TaskID: Manager.Merging]) -> [Order]
     {
         var orders: [Order] = []
-        for task in knowledge.liveTasks where task.node == report.node {
+        for task in knowledge.tasks(on: report.node) {
             if let order = order(for: task, prunes: prunes[task.id], merging: merges[task.id]) { orders.append(order) }
         }
         for seen in report.tasks where mustStop(seen, on: report.node, knowledge) {

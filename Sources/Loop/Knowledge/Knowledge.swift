@@ -21,6 +21,8 @@ package struct Knowledge: Hashable, Sendable {
     package private(set) var resumptions = 0
     /// Grows with whatever changes how often nodes are thought to fail.
     package private(set) var nodesVersion = 0
+    /// Live tasks by the node that each is on, or on its way to.
+    private var places: [NodeID: Set<TaskID>] = [:]
     /// Tasks whose captured checkpoint is not committed yet, with how many others there were when it was captured.
     private var uploading: [TaskID: Int] = [:]
 
@@ -66,6 +68,7 @@ package struct Knowledge: Hashable, Sendable {
     package func joined(withTasksOf other: Knowledge) -> Knowledge {
         var joined = self
         joined.tasks = other.tasks
+        joined.places = other.places
         joined.costs = other.costs
         joined.recentUploads = other.recentUploads
         joined.uploadsKept = other.uploadsKept
@@ -91,9 +94,16 @@ package struct Knowledge: Hashable, Sendable {
     package var liveTasks: [TaskKnowledge] { liveTaskIDs.compactMap { tasks[$0] } }
 
     /// The same, where all that is known of very many tasks is not to be copied.
-    package var liveTaskIDs: [TaskID] {
+    package var liveTaskIDs: [TaskID] { inOrder(tasks.lazy.filter { !$0.value.state.isFinal }.map(\.key)) }
+
+    /// Live tasks on a node, or on their way there, in the order of `liveTasks`: however many there are elsewhere.
+    package func tasks(on node: NodeID) -> [TaskKnowledge] { inOrder(places[node] ?? []).compactMap { tasks[$0] } }
+    /// How many they are.
+    package func load(of node: NodeID) -> Int { places[node]?.count ?? 0 }
+
+    private func inOrder(_ ids: some Sequence<TaskID>) -> [TaskID] {
         var live: [(at: Double, id: TaskID)] = []
-        for (id, task) in tasks where !task.state.isFinal { live.append((task.submission.submittedAt.rawValue, id)) }
+        for id in ids { if let task = tasks[id] { live.append((task.submission.submittedAt.rawValue, id)) } }
         live.sort { $0.at < $1.at || $0.at == $1.at && $0.id < $1.id }
         return live.map(\.id)
     }
@@ -157,8 +167,17 @@ package struct Knowledge: Hashable, Sendable {
         var isUploading = false
         // In place: a task's knowledge is large, and would be taken out and put back else.
         if let place = tasks.index(forKey: task) {
+            let before = tasks.values[place].node
             tasks.values[place].fold(record)
             isUploading = tasks.values[place].underway?.capturedAt != nil
+            let node = tasks.values[place].node
+            if node != before {
+                if let before {
+                    places[before]?.remove(task)
+                    if places[before]?.isEmpty ?? false { places[before] = nil }
+                }
+                if let node { places[node, default: []].insert(task) }
+            }
         }
         if !isUploading {
             uploading[task] = nil

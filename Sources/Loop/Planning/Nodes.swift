@@ -18,7 +18,7 @@ extension Draft {
                     "Node \(finding.node) has been silent for \(plain(finding.silentSeconds)) s; a live node would be with a probability of "
                         + "1 in 10^\(Int(finding.phi.rounded())): it is declared lost and fenced."
                 ) { _ in [.declareLost(node: finding.node), .fence(node: finding.node)] }
-            } else if known?.isFenced == false, hasTasks(finding.node) {
+            } else if known?.isFenced == false, knowledge.load(of: finding.node) > 0 {
                 decide(
                     .declareLost, node: finding.node, inputs: inputs, "Node \(finding.node) is lost and not fenced yet: fence it, again if need be."
                 ) {
@@ -27,8 +27,6 @@ extension Draft {
             }
         }
     }
-
-    private mutating func hasTasks(_ node: NodeID) -> Bool { loads[node, default: 0] > 0 }
 
     /// First start: on the node asked for, else where the expected cost is least.
     mutating func place(_ task: TaskKnowledge) {
@@ -157,7 +155,7 @@ extension Draft {
     // MARK: Choosing
 
     /// Of the trusted nodes with room.
-    private mutating func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> NodeChoice? {
+    private func choice(for task: TaskKnowledge, among allowed: (NodeID) -> Bool, avoiding: Set<NodeID>) -> NodeChoice? {
         guard let finding = finding(of: task.id) else { return nil }
         let nodes = fleet.nodes.compactMap { node -> Situation.NodeOption? in
             guard allowed(node.id), !avoiding.contains(node.id), isTrusted(node.id), !isDraining(node.id),
@@ -165,7 +163,7 @@ extension Draft {
             else {
                 return nil
             }
-            let load = loads[node.id, default: 0] - (task.node == node.id ? 1 : 0) + arriving[node.id, default: 0]
+            let load = knowledge.load(of: node.id) - (task.node == node.id ? 1 : 0) + arriving[node.id, default: 0]
             return load < node.capacity ? Situation.NodeOption(node: node.id, tasks: load, failureRatePerSecond: rate.perSecond) : nil
         }
         let left = max(0, (1 - task.resumableProgress) * task.sla.task.workSeconds.rawValue)

@@ -70,8 +70,6 @@ struct Draft {
     private let nodeFindings: [NodeID: NodeFinding]
     /// Where each task's is.
     private let taskFindings: [TaskID: Int]
-    /// Tasks that are known on each node, gone through once however many are placed.
-    private(set) lazy var loads = Dictionary(knowledge.tasks.values.lazy.compactMap(\.node).map { ($0, 1) }, uniquingKeysWith: +)
 
     init(knowledge: Knowledge, findings: Findings, fleet: Fleet, schedules: [TaskID: Schedule], nextDecision: Int64) {
         self.knowledge = knowledge

@@ -63,7 +63,7 @@ struct TopScreen {
         var rows = [["NODE", "STANDING", "TASKS", "FAILURES", "WATCHED", "HYPERVISOR"]]
         let nodes = knowledge.nodes.values.sorted { $0.id < $1.id }
         for node in nodes {
-            let tasks = knowledge.liveTasks.count { $0.node == node.id }
+            let tasks = knowledge.load(of: node.id)
             let hypervisor = node.capabilities.map { "\($0.driver) \($0.version), \($0.acceleration.rawValue)" } ?? "-"
             rows.append([
                 node.id.rawValue, node.standing.rawValue, "\(tasks)", "\(node.failures)", Self.length(node.exposure(at: now)), hypervisor,

@@ -71,13 +71,12 @@ package struct Reliability: Sendable {
             version = knowledge.nodesVersion
             let seen = Seen(nodes: knowledge.nodes.count, losses: knowledge.nodes.values.reduce(0) { $0 + $1.failures })
             nodes = knowledge.nodes
-            if self.fleet == fleet, self.seen == seen {
-                recallLiving(fleet)
-            } else {
+            if self.fleet != fleet || self.seen != seen {
                 self.fleet = fleet
                 self.seen = seen
-                recall(fleet)
+                recallLosses(fleet)
             }
+            recallLiving(fleet)
             self.now = Timestamp(-1)
         }
         guard now != self.now else { return }
@@ -86,7 +85,7 @@ package struct Reliability: Sendable {
         for name in classes.keys { tell(name, now) }
     }
 
-    /// What changes when a node comes.
+    /// What changes when a node comes as well.
     private mutating func recallLiving(_ fleet: Fleet) {
         for place in classes.indices { classes.values[place].aliveSince.removeAll(keepingCapacity: true) }
         for node in fleet.nodes {
@@ -97,7 +96,7 @@ package struct Reliability: Sendable {
     }
 
     /// Everything that changes only when a node is lost.
-    private mutating func recall(_ fleet: Fleet) {
+    private mutating func recallLosses(_ fleet: Fleet) {
         let prior = Self.prior(fleet)
         domains = Dictionary(grouping: fleet.nodes, by: \.domain).mapValues { nodes in
             Domain(nodes.compactMap { self.nodes[$0.id] }, priorExposure: Seconds(prior.priorExposureSeconds))
@@ -119,11 +118,9 @@ package struct Reliability: Sendable {
                 kind.failures += max(0, known.failures - shared)
                 kind.losses += known.failures
                 kind.endedExposure += known.endedExposure.rawValue
-                if let since = known.aliveSince { kind.aliveSince.append(since) }
                 if let lost = known.lastLostAt { kind.lastLoss = max(kind.lastLoss ?? lost, lost) }
             }
             kind.lives.sort { $0.lostAt.rawValue < $1.lostAt.rawValue }
-            kind.aliveSince.sort { $0.rawValue < $1.rawValue }
             kind.fit = fits[name]
             classes[name] = kind
         }

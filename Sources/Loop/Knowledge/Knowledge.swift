@@ -170,20 +170,22 @@ package struct Knowledge: Hashable, Sendable {
             let before = tasks.values[place].node
             tasks.values[place].fold(record)
             isUploading = tasks.values[place].underway?.capturedAt != nil
-            let node = tasks.values[place].node
-            if node != before {
-                if let before {
-                    places[before]?.remove(task)
-                    if places[before]?.isEmpty ?? false { places[before] = nil }
-                }
-                if let node { places[node, default: []].insert(task) }
-            }
+            move(task, from: before, to: tasks.values[place].node)
         }
         if !isUploading {
             uploading[task] = nil
         } else if uploading[task] == nil {
             uploading[task] = uploading.count
         }
+    }
+
+    private mutating func move(_ task: TaskID, from old: NodeID?, to new: NodeID?) {
+        guard old != new else { return }
+        if let old {
+            places[old]?.remove(task)
+            if places[old]?.isEmpty ?? false { places[old] = nil }
+        }
+        if let new { places[new, default: []].insert(task) }
     }
 
     private func surroundings(of checkpoint: CheckpointRecord) -> Circumstances {

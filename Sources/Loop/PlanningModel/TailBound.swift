@@ -4,7 +4,7 @@
     import Darwin
 #endif
 
-/// How improbable a late finish is at least: far cheaper than the distribution of the finish, and enough where a deadline is far away.
+/// How probable a late finish is at most: far cheaper than the distribution of the finish, and enough where a deadline is far away.
 ///
 /// Chernoff's bound: P(T > t) ≤ e^{−θt}·E[e^{θT}] for any θ > 0. The generating function of a segment's time is known: it passes
 /// with p = e^{−λs}, and each failed try multiplies by that of its loss (an exponential cut off at s) and of the recovery after it, so that

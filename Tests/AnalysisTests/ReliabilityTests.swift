@@ -52,9 +52,21 @@ struct ReliabilityTests {
         #expect(hazard.ageSeconds >= Seconds(100))
     }
 
-    @Test("one that is kept says the same as a new one, to the last bit, at every moment")
-    func kept() {
-        let (history, end) = Self.history(shape: 0.6, scale: 20_000, lives: 20, quiet: 0)
+    @Test("one that is kept says the same as a new one, to the last bit, at every moment", arguments: [false, true])
+    func kept(withOutages: Bool) {
+        var (history, end) = Self.history(shape: 0.6, scale: 20_000, lives: 20, quiet: 0)
+        if withOutages {
+            // One that is lost with a each time and comes back after it, and one that is there from the middle on.
+            history.fleet.nodes += ["c", "d"].map { Fleet.Node(id: NodeID($0), domain: history.fleet.nodes[0].domain) }
+            history.join("c", at: 0)
+            for record in history.records {
+                guard case .nodeLost(NodeID("a"), _, _) = record.event else { continue }
+                history.lose("c", at: record.at.rawValue + 10)
+                history.join("c", at: record.at.rawValue + 100)
+            }
+            history.join("d", at: end / 2)
+            history.records.sort { $0.at < $1.at }
+        }
         var kept = Reliability()
         var knowledge = Knowledge()
         var moments = history.records.map(\.at.rawValue) + (1...30).map { end + pow(1.5, Double($0)) }

@@ -60,11 +60,13 @@ package struct RegretGrid: Sendable {
         costs.writtenBytesPerSecond = 0
         let fleet = Fleet(
             name: "regret", nodes: (1...4).map { Fleet.Node(id: NodeID("node-\($0)")) }, store: .directory("/regret"), imagesDirectory: "/regret")
-        return Scenario(
+        var scenario = Scenario(
             fleet: fleet,
             tasks: [Scenario.Task(sla: sla, version: DocumentVersion(name: "task", digest: "task"), submittedAfter: .zero, prices: prices)],
             failures: .law(law, mtbfSeconds: mtbf, repair: .exponential, downSeconds: min(600, mtbf / 10)), costs: costs,
             horizon: Seconds(work * 20 + 86_400 * 30), seed: seed)
+        scenario.tellsUptime = false
+        return scenario
     }
 
     package func cell(_ law: FailureLaw, mtbf: Double, work: Double) -> Cell {

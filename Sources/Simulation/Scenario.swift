@@ -77,6 +77,8 @@ package struct Scenario: Sendable {
     package var horizon: Seconds
     package var seed: UInt64
     package var moments = PlanningMoments()
+    /// Nodes say how long they have been up when they join, as agents do.
+    package var tellsUptime = true
 
     package init(
         fleet: Fleet, tasks: [Task], failures: FailureSource, costs: GuestCosts = GuestCosts(), links: Links = Links(),

@@ -172,7 +172,10 @@ struct World {
         nodes[index].life += 1
         // Heard until the end of time: a live node's heartbeats are no events here.
         heartbeats[nodes[index].id] = LiveView.Heartbeats(first: Self.origin + Seconds(horizon * 2))
-        note(.nodeJoined(node: nodes[index].id, incarnation: Incarnation("life-\(nodes[index].life)"), hypervisor: Self.capabilities))
+        note(
+            .nodeJoined(
+                node: nodes[index].id, incarnation: Incarnation("life-\(nodes[index].life)"), hypervisor: Self.capabilities,
+                uptimeSeconds: scenario.tellsUptime ? Seconds(now - nodes[index].upSince) : nil))
         if let outage = nodes[index].nextOutage, outage.up <= now { nodes[index].nextOutage = nodes[index].outages.next() }
         if let outage = nodes[index].nextOutage { queue.push(.nodeDown, index, at: max(now, outage.down)) }
         // Orders that it had not carried out are still in force.

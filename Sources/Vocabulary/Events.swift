@@ -68,7 +68,8 @@ package enum Event: Hashable, Sendable, Codable {
     /// Everything before it was made anew from what the store holds.
     case ledgerRebuilt(version: String, store: String, tasks: Int)
 
-    case nodeJoined(node: NodeID, incarnation: Incarnation, hypervisor: HypervisorCapabilities)
+    /// `uptimeSeconds`: how long its machine had been up by then; nil: it does not say.
+    case nodeJoined(node: NodeID, incarnation: Incarnation, hypervisor: HypervisorCapabilities, uptimeSeconds: Seconds? = nil)
     /// Its agent or its guests are others than before.
     case nodeProcessesChanged(node: NodeID, NodeProcesses)
     case nodeSuspected(node: NodeID, phi: Double, silentSeconds: Seconds)

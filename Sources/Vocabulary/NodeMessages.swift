@@ -6,18 +6,21 @@ package struct NodeReport: Hashable, Sendable, Codable {
     package var incarnation: Incarnation
     package var capabilities: HypervisorCapabilities
     package var processes: NodeProcesses
+    /// How long its machine has been up; nil: unknown, or the machine is not the node's own.
+    package var uptimeSeconds: Seconds?
     package var sentAt: Timestamp
     package var tasks: [TaskObservation]
     /// Events that the manager has not acknowledged, oldest first; kept by the agent on disk until it has.
     package var events: [EventRecord]
     package init(
-        node: NodeID, incarnation: Incarnation, capabilities: HypervisorCapabilities, processes: NodeProcesses, sentAt: Timestamp,
-        tasks: [TaskObservation], events: [EventRecord]
+        node: NodeID, incarnation: Incarnation, capabilities: HypervisorCapabilities, processes: NodeProcesses, uptimeSeconds: Seconds? = nil,
+        sentAt: Timestamp, tasks: [TaskObservation], events: [EventRecord]
     ) {
         self.node = node
         self.incarnation = incarnation
         self.capabilities = capabilities
         self.processes = processes
+        self.uptimeSeconds = uptimeSeconds
         self.sentAt = sentAt
         self.tasks = tasks
         self.events = events

@@ -36,10 +36,13 @@ package struct Situation: Hashable, Sendable, Codable {
         /// Other tasks that are there, or on their way.
         package var tasks: Int
         package var failureRatePerSecond: Double
-        package init(node: NodeID, tasks: Int, failureRatePerSecond: Double) {
+        /// How long it has been up; nil in decisions that were recorded before this was.
+        package var ageSeconds: Seconds?
+        package init(node: NodeID, tasks: Int, failureRatePerSecond: Double, ageSeconds: Seconds?) {
             self.node = node
             self.tasks = tasks
             self.failureRatePerSecond = failureRatePerSecond
+            self.ageSeconds = ageSeconds
         }
     }
 

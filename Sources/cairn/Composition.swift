@@ -104,7 +104,9 @@ enum Composition {
         return NodeAgent(
             configuration: .init(
                 node: node, incarnation: Incarnation(UUID().uuidString), process: process, heartbeat: fleet.defaults.heartbeatSeconds,
-                sampleInterval: Seconds(options.sampleInterval)),
+                sampleInterval: Seconds(options.sampleInterval),
+                // Nodes that are processes share a machine, which is older than they are.
+                uptime: { declared.fence == .process ? nil : ProcessTable.machineUptime() }),
             link: link, engine: engine, hypervisor: hypervisor, journal: journal, time: SystemTime(), log: { log.say($0) })
     }
 }

@@ -20,9 +20,12 @@ struct History {
         records.append(EventRecord(sequence: Int64(records.count + 1), at: Timestamp(seconds), source: .manager, event: event))
     }
 
-    mutating func join(_ node: String, at seconds: Double) {
+    mutating func join(_ node: String, at seconds: Double, uptime: Double? = nil) {
         incarnations += 1
-        happen(.nodeJoined(node: NodeID(node), incarnation: Incarnation("\(incarnations)"), hypervisor: Self.capabilities), at: seconds)
+        happen(
+            .nodeJoined(
+                node: NodeID(node), incarnation: Incarnation("\(incarnations)"), hypervisor: Self.capabilities,
+                uptimeSeconds: uptime.map { Seconds($0) }), at: seconds)
     }
 
     mutating func lose(_ node: String, at seconds: Double) {

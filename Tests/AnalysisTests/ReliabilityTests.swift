@@ -86,6 +86,34 @@ struct ReliabilityTests {
         }
     }
 
+    @Test("a node that says it has been up for long is planned for as one that has been seen for long")
+    func uptime() {
+        var (history, end) = Self.history(shape: 0.5, scale: 20_000, lives: 20, quiet: 100)
+        history.fleet.nodes += ["old", "new", "silent"].map { Fleet.Node(id: NodeID($0), domain: $0) }
+        history.join("old", at: end, uptime: 10 * 86_400)
+        history.join("new", at: end, uptime: 10)
+        history.join("silent", at: end)
+        let rates = history.findings(at: end + 1).nodes.map { $0.failureRate.perSecond }
+        #expect(rates[2] < 0.2 * rates[3])
+        #expect(rates[3] <= rates[4] && rates[4] < 1.2 * rates[3])
+    }
+
+    @Test("a shape is fitted to many nodes as well, of which only some have failed")
+    func many() throws {
+        var (history, end) = Self.history(shape: 0.5, scale: 20_000, lives: 20, quiet: 100)
+        history.fleet.nodes += (1...3000).map { Fleet.Node(id: NodeID("n\($0)"), domain: "n\($0)") }
+        for number in 1...3000 { history.join("n\(number)", at: end - 10_000) }
+        // Each sixth has failed an hour after it came.
+        for number in stride(from: 6, through: 3000, by: 6) {
+            history.lose("n\(number)", at: end - 6_400 + Double(number))
+            history.join("n\(number)", at: end - 6_300 + Double(number))
+        }
+        history.records.sort { $0.at < $1.at }
+        let hazard = try #require(history.findings(at: end).nodes[0].failureRate.hazard)
+        // Of every fourth node: half of those that have failed.
+        #expect(hazard.shape > 0 && hazard.probability.rawValue > 0)
+    }
+
     @Test("where lives are exponential, age says nothing")
     func exponential() {
         let (history, end) = Self.history(shape: 1, scale: 20_000, lives: 20, quiet: 7_200, mtbf: Seconds(20_000))

@@ -118,6 +118,19 @@ struct RestartTests {
         _ = try await manager.exchange(rival)
     }
 
+    @Test("a node's machine is as old as its agent says when it joins")
+    func uptime() async throws {
+        let world = try await World(nodes: ["a"], settings: everyTen)
+        try await world.pass(30)
+        try await world.startAll()
+        try await world.pass(5)
+        let told = try await world.events.compactMap {
+            if case .nodeJoined(_, _, _, let uptime) = $0.event { uptime } else { Seconds?.none }
+        }
+        #expect(told.count == 1)
+        #expect(told.allSatisfy { $0 >= World.uptime + Seconds(30) && $0 < World.uptime + Seconds(36) })
+    }
+
     @Test("known processes are ended before anything is resumed")
     func knownProcesses() async throws {
         let world = try await World(settings: everyTen, fence: .process)

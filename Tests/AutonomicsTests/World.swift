@@ -11,6 +11,8 @@ import Vocabulary
 /// has its heartbeat, the manager its turn, each coming to rest before the next; then the rules that must always hold are checked.
 final class World {
     let time = VirtualTime()
+    /// Of every machine when the world begins.
+    static let uptime = Seconds(3600)
     let random: SeededRandom
     let store: MemoryStore
     var ledger: any Ledger
@@ -171,7 +173,9 @@ final class World {
             store: FaultyStore(store, faults: faults, pace: pace), hypervisor: hypervisor, disks: FaultyDisks(SimulatedDisks(), faults: faults),
             time: time)
         node.agent = NodeAgent(
-            configuration: .init(node: node.id, incarnation: Incarnation("\(name)-\(node.lives)"), process: process, heartbeat: Seconds(1)),
+            configuration: .init(
+                node: node.id, incarnation: Incarnation("\(name)-\(node.lives)"), process: process, heartbeat: Seconds(1),
+                uptime: { [time] in Self.uptime + (time.now() - Timestamp(1_000_000)) }),
             link: node.link, engine: engine, hypervisor: hypervisor, journal: FaultyJournal(node.journal, faults: faults), time: time,
             log: { [desk] line in desk.note("agent \(name): \(line)") })
     }

@@ -22,6 +22,15 @@ struct FencingTests {
         victim.waitUntilExit()
     }
 
+    @Test("this machine says how long it has been up, and nothing else is taken for that")
+    func uptime() throws {
+        let now = try #require(ProcessTable.machineUptime())
+        #expect(now > .zero)
+        #expect(try #require(ProcessTable.machineUptime()) >= now)
+        #expect(ProcessTable.uptime("12345.67 23456.78\n") == Seconds(12345.67))
+        for text in ["", " \n", "-3 4", "up", "inf 1", "nan 1"] { #expect(ProcessTable.uptime(text) == nil, "\(text)") }
+    }
+
     @Test("a later process with the same number is left alone")
     func reusedNumber() async throws {
         let bystander = Process()

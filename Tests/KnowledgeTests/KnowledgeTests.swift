@@ -117,6 +117,31 @@ struct KnowledgeTests {
             known.folding([record(.nodeLost(node: node, phi: 9, silentSeconds: Seconds(5)), at: 300)]).nodes[node]?.age(at: Timestamp(310)) == .zero)
     }
 
+    @Test("a node that is seen for the first time is as old as it says; what was not seen of it is no time observed; one that comes back is new")
+    func uptime() {
+        let capabilities = HypervisorCapabilities(uri: "", driver: "", version: "", acceleration: .emulation, captureWays: [])
+        func joined(_ incarnation: String, uptime: Double?, at time: Double) -> EventRecord {
+            record(
+                .nodeJoined(
+                    node: node, incarnation: Incarnation(incarnation), hypervisor: capabilities, uptimeSeconds: uptime.map { Seconds($0) }), at: time)
+        }
+        var known = Knowledge().folding([joined("1", uptime: 5000, at: 100)])
+        #expect(known.nodes[node]?.age(at: Timestamp(130)) == Seconds(5030))
+        #expect(known.nodes[node]?.exposure(at: Timestamp(130)) == Seconds(30))
+        // Its agent starts again: nothing else does.
+        known = known.folding([joined("2", uptime: 5040, at: 140)])
+        #expect(known.nodes[node]?.age(at: Timestamp(150)) == Seconds(5050))
+        known = known.folding([record(.nodeLost(node: node, phi: 9, silentSeconds: Seconds(5)), at: 165)])
+        #expect(
+            known.nodes[node]?.lives == [NodeKnowledge.Life(ageWhenSeen: Seconds(5000), seconds: Seconds(60), lostAt: Timestamp(165))])
+        #expect(known.nodes[node]?.age(at: Timestamp(170)) == .zero)
+        // Only its network had been away: that was a failure too, and a life begins.
+        known = known.folding([joined("2", uptime: 5100, at: 200)])
+        #expect(known.nodes[node]?.age(at: Timestamp(210)) == Seconds(10))
+        let silent = Knowledge().folding([joined("1", uptime: nil, at: 100)])
+        #expect(silent.nodes[node]?.age(at: Timestamp(130)) == Seconds(30))
+    }
+
     @Test("a task's own failures are counted apart, and those that come no further among them; time that it ran is added up")
     func ownFailures() {
         func sample(_ fraction: Double, _ epoch: Int, at seconds: Double) -> EventRecord {

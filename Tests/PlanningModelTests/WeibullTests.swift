@@ -92,6 +92,41 @@ struct WeibullTests {
         if shape <= 0.7 { #expect(fit.weightAgainstExponential > 0.99, "seed \(seed)") }
     }
 
+    @Test("The truth is found in lives that were seen from some age on, and not if that age is left out", arguments: 1...UInt64(3 * thoroughness))
+    func delayed(seed: UInt64) throws {
+        var random = Seeded(seed)
+        // So long that lives of less than a second are none.
+        let (shape, scale) = (0.5, 1e7)
+        // Nodes that have failed and been repaired for a long time are seen for a while.
+        var lives: [Lifetime] = []
+        for _ in 0..<400 {
+            var begin = -20 * scale - random.uniform(0, scale)
+            while begin < 2 * scale {
+                let end = begin + Self.draw(shape, scale, &random)
+                if end > 0 {
+                    let from = max(0, -begin)
+                    lives.append(Lifetime(seconds: min(end, 2 * scale) - begin, failed: end <= 2 * scale, seenFrom: from))
+                }
+                begin = end
+            }
+        }
+        let fit = try #require(WeibullFit(lives))
+        #expect(abs(log(fit.shape / shape)) < 3.5 * fit.shapeStandardError / fit.shape, "seed \(seed)")
+        #expect(abs(log(fit.scaleSeconds / scale)) < 3.5 * fit.scaleStandardErrorSeconds / fit.scaleSeconds, "seed \(seed)")
+        func logLikelihood(_ k: Double, _ eta: Double) -> Double {
+            lives.reduce(0) { sum, life in
+                let ratio = life.seconds / eta
+                return sum - pow(ratio, k) + pow(life.seenFrom / eta, k) + (life.failed ? log(k / eta) + (k - 1) * log(ratio) : 0)
+            }
+        }
+        #expect(abs(logLikelihood(fit.shape, fit.scaleSeconds) - fit.logLikelihood) < 1e-6 * abs(fit.logLikelihood), "seed \(seed)")
+        for (k, eta) in [(1.02, 1.0), (0.98, 1), (1, 1.02), (1, 0.98)] {
+            #expect(logLikelihood(fit.shape * k, fit.scaleSeconds * eta) < fit.logLikelihood, "seed \(seed)")
+        }
+        let asNew = try #require(WeibullFit(lives.map { Lifetime(seconds: $0.seconds - $0.seenFrom, failed: $0.failed) }))
+        #expect(abs(log(asNew.scaleSeconds / scale)) > 5 * asNew.scaleStandardErrorSeconds / asNew.scaleSeconds, "seed \(seed)")
+    }
+
     @Test("Exponential lives are seldom taken for something else")
     func exponential() throws {
         var random = Seeded(11)

@@ -157,6 +157,40 @@ struct NodeLossTests {
         #expect(decision.alternatives.count == 2)
     }
 
+    @Test("of nodes that cost the same and have as many tasks, the one that fails least gets it, and then the one that has been up for longest")
+    func oldest() throws {
+        var scene = Scene()
+        scene.submit("t-1")
+        let decision = try #require(scene.plan().first { $0.kind == .place })
+        #expect(decision.node == NodeID("a"))
+        let situation = try #require(decision.situation)
+        #expect(situation.nodes?.map(\.ageSeconds) == [scene.now - Timestamp(900), scene.now - Timestamp(900)])
+        let task = try #require(decision.task.flatMap { scene.knowledge.tasks[$0] })
+        let policy = try #require(scene.knowledge.policies.values.first?.policy)
+        func chosen(_ change: (inout [Situation.NodeOption]) -> Void) throws -> NodeID? {
+            var other = decision
+            var nodes = try #require(situation.nodes)
+            change(&nodes)
+            other.situation?.nodes = nodes
+            return Replay(other, sla: task.sla, policy: policy)?.node
+        }
+        #expect(try chosen { $0[1].ageSeconds = .hours(1) } == NodeID("b"))
+        #expect(
+            try chosen {
+                $0[1].ageSeconds = .hours(1); $0[0].failureRatePerSecond *= 0.999
+            } == NodeID("a"))
+        #expect(try chosen { $0[1].failureRatePerSecond *= 0.999 } == NodeID("b"))
+        #expect(
+            try chosen {
+                $0[1].ageSeconds = .hours(1); $0[1].tasks = 1
+            } == NodeID("a"))
+        // As it was recorded before ages were: by name.
+        #expect(
+            try chosen {
+                $0[0].ageSeconds = nil; $0[1].ageSeconds = nil; $0[1].failureRatePerSecond *= 0.999
+            } == NodeID("a"))
+    }
+
     @Test("two tasks submitted at once are spread")
     func spread() {
         var scene = Scene()

@@ -82,6 +82,7 @@ enum Samples {
         .taskFound(task: task, epoch: .first, node: node), .taskEndStored(task: task),
         .ledgerRebuilt(version: "1.0.0", store: "directory /store", tasks: 3),
         .nodeJoined(node: node, incarnation: Incarnation("i-1"), hypervisor: capabilities),
+        .nodeJoined(node: node, incarnation: Incarnation("i-2"), hypervisor: capabilities, uptimeSeconds: Seconds(86_400.5)),
         .nodeProcessesChanged(
             node: node,
             NodeProcesses(agent: ProcessIdentity(pid: 7, startTicks: 70), guests: [ProcessIdentity(pid: 8, startTicks: 80)], directory: "/work")),

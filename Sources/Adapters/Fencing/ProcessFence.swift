@@ -78,6 +78,16 @@ package enum ProcessTable {
         fields(of: pid).map { ProcessIdentity(pid: pid, startTicks: $0.startTicks) }
     }
 
+    /// Since this machine was started, by `/proc/uptime`; nil where there is none.
+    package static func machineUptime() -> Seconds? {
+        FileManager.default.contents(atPath: "/proc/uptime").flatMap { uptime(String(decoding: $0, as: UTF8.self)) }
+    }
+
+    /// The first of the two numbers, seconds. Source: proc(5).
+    static func uptime(_ text: String) -> Seconds? {
+        text.split(whereSeparator: \.isWhitespace).first.flatMap { Double($0) }.flatMap { $0 >= 0 && $0.isFinite ? Seconds($0) : nil }
+    }
+
     /// The very process, not a later one with its number; a zombie is not alive.
     package static func isAlive(_ process: ProcessIdentity) -> Bool {
         guard let found = fields(of: process.pid) else { return false }

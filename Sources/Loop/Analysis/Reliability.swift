@@ -22,7 +22,7 @@ package struct Reliability: Sendable {
     static let outageWindow = Seconds.minutes(1)
     /// Fewer failures of a class say nothing of a shape.
     private static let leastFailures = 5
-    /// The newest lives of a class that a shape is fitted to.
+    /// Lives that a shape is fitted to: of a class that has more, those of every second node, or every third, and so on.
     private static let lifeLimit = 1_000
 
     private var fleet: Fleet?
@@ -47,11 +47,14 @@ package struct Reliability: Sendable {
         /// Failures that came alone, and time alive in lives that have ended.
         var failures = 0
         var endedExposure = 0.0
-        var aliveSince: [Timestamp] = []
+        /// Lives that go on: seen since when, and at which age.
+        var alive: [(since: Timestamp, age: Seconds, isFitted: Bool)] = []
+        /// A shape is fitted to the lives of one of so many nodes.
+        var stride = 1
         /// Of any cause.
         var losses = 0
         var lastLoss: Timestamp?
-        /// Those that have ended, oldest first.
+        /// Those that have ended, oldest first, of the nodes that a shape is fitted to.
         var lives: [(lostAt: Timestamp, life: Lifetime)] = []
         /// As of now.
         var rate: FailureRate
@@ -87,11 +90,17 @@ package struct Reliability: Sendable {
 
     /// What changes when a node comes as well.
     private mutating func recallLiving(_ fleet: Fleet) {
-        for place in classes.indices { classes.values[place].aliveSince.removeAll(keepingCapacity: true) }
+        for place in classes.indices { classes.values[place].alive.removeAll(keepingCapacity: true) }
+        var passed: [String: Int] = [:]
         for node in fleet.nodes {
-            if let since = nodes[node.id]?.aliveSince { classes[node.nodeClass]?.aliveSince.append(since) }
+            let number = passed[node.nodeClass, default: 0]
+            passed[node.nodeClass] = number + 1
+            guard let known = nodes[node.id], let since = known.aliveSince, let stride = classes[node.nodeClass]?.stride else { continue }
+            classes[node.nodeClass]?.alive.append((since, known.ageWhenSeen, number.isMultiple(of: stride)))
         }
-        for place in classes.indices { classes.values[place].aliveSince.sort { $0.rawValue < $1.rawValue } }
+        for place in classes.indices {
+            classes.values[place].alive.sort { ($0.since.rawValue, $1.age.rawValue) < ($1.since.rawValue, $0.age.rawValue) }
+        }
         for place in domains.indices { domains.values[place].see(nodes) }
     }
 
@@ -105,7 +114,8 @@ package struct Reliability: Sendable {
         classes = [:]
         for (name, nodes) in Dictionary(grouping: fleet.nodes, by: \.nodeClass) {
             var kind = NodeClass(rate: prior)
-            for node in nodes {
+            kind.stride = 1 + nodes.reduce(0) { $0 + 1 + (self.nodes[$1.id]?.lives.count ?? 0) } / (Self.lifeLimit + 1)
+            for (number, node) in nodes.enumerated() {
                 guard let known = self.nodes[node.id] else { continue }
                 let domain = domains[node.domain].flatMap { $0.outages.isEmpty ? nil : $0 }
                 var shared = 0
@@ -113,7 +123,7 @@ package struct Reliability: Sendable {
                     // For the class's own hazard an outage of the domain cuts a life off, as going on living does.
                     let isShared = domain?.outage(of: node.id, at: life.lostAt) != nil
                     if isShared { shared += 1 }
-                    kind.lives.append((life.lostAt, Lifetime(seconds: life.seconds.rawValue, failed: !isShared)))
+                    if number.isMultiple(of: kind.stride) { kind.lives.append((life.lostAt, Lifetime(life, failed: !isShared))) }
                 }
                 kind.failures += max(0, known.failures - shared)
                 kind.losses += known.failures
@@ -136,7 +146,7 @@ package struct Reliability: Sendable {
         guard let fleet, var kind = classes[name] else { return }
         var rate = Self.prior(fleet)
         rate.observe(
-            failures: kind.failures, exposureSeconds: kind.aliveSince.reduce(kind.endedExposure) { $0 + max(0, (now - $1).rawValue) })
+            failures: kind.failures, exposureSeconds: kind.alive.reduce(kind.endedExposure) { $0 + max(0, (now - $1.since).rawValue) })
         kind.rate = rate
         kind.interval = rate.credibleInterval(0.9)
         if let lost = kind.lastLoss, kind.failures >= Self.leastFailures {
@@ -157,8 +167,10 @@ package struct Reliability: Sendable {
     }
 
     private static func fitted(_ kind: NodeClass, _ moment: Timestamp) -> WeibullFit? {
-        var lives = kind.aliveSince.filter { $0 < moment }.suffix(lifeLimit).map { Lifetime(seconds: (moment - $0).rawValue, failed: false) }
-        lives += kind.lives.suffix(lifeLimit - lives.count).map(\.life)
+        var lives = kind.alive.filter { $0.isFitted && $0.since < moment }.map {
+            Lifetime(seconds: ($0.age + (moment - $0.since)).rawValue, failed: false, seenFrom: $0.age.rawValue)
+        }
+        lives += kind.lives.map(\.life)
         return WeibullFit(lives).flatMap { $0.failures < leastFailures ? nil : $0 }
     }
 
@@ -290,6 +302,12 @@ struct NodeReliability {
             over = (over * min(max(1, young), max(1, workSeconds))).squareRoot()
         }
         return rate(over: Seconds(over))
+    }
+}
+
+extension Lifetime {
+    fileprivate init(_ life: NodeKnowledge.Life, failed: Bool) {
+        self.init(seconds: (life.ageWhenSeen + life.seconds).rawValue, failed: failed, seenFrom: life.ageWhenSeen.rawValue)
     }
 }
 

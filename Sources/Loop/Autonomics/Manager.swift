@@ -289,7 +289,9 @@ package actor Manager {
             log(
                 "node \(report.node) is here: \(report.capabilities.driver) \(report.capabilities.version), \(report.capabilities.acceleration.rawValue)"
             )
-            try await note(.nodeJoined(node: report.node, incarnation: report.incarnation, hypervisor: report.capabilities))
+            try await note(
+                .nodeJoined(
+                    node: report.node, incarnation: report.incarnation, hypervisor: report.capabilities, uptimeSeconds: report.uptimeSeconds))
         }
         if known?.processes != report.processes { try await note(.nodeProcessesChanged(node: report.node, report.processes)) }
         let appended = try await chronicle.append(report.events)

@@ -16,9 +16,11 @@ package actor NodeAgent {
         package var sampleInterval: Seconds
         /// Without an answer for this long, the manager counts as away.
         package var patience: Seconds
+        /// How long the node's machine has been up; nil: unknown, or the machine is not the node's own.
+        package var uptime: @Sendable () -> Seconds?
         package init(
             node: NodeID, incarnation: Incarnation, process: ProcessIdentity, heartbeat: Seconds, sampleInterval: Seconds = Seconds(5),
-            patience: Seconds = Seconds(10)
+            patience: Seconds = Seconds(10), uptime: @escaping @Sendable () -> Seconds? = { nil }
         ) {
             self.node = node
             self.incarnation = incarnation
@@ -26,6 +28,7 @@ package actor NodeAgent {
             self.heartbeat = heartbeat
             self.sampleInterval = sampleInterval
             self.patience = patience
+            self.uptime = uptime
         }
 
         /// A sample is kept for ever: of a task that has been here for long, one each five-hundredth of its age is enough, and one a minute
@@ -113,8 +116,8 @@ package actor NodeAgent {
         tellEnds()
         let report = NodeReport(
             node: configuration.node, incarnation: configuration.incarnation, capabilities: try await capabilities(),
-            processes: NodeProcesses(agent: configuration.process, guests: guests, directory: engine.configuration.work), sentAt: time.now(),
-            tasks: observations(), events: try await journal.pending(limit: 500))
+            processes: NodeProcesses(agent: configuration.process, guests: guests, directory: engine.configuration.work),
+            uptimeSeconds: configuration.uptime(), sentAt: time.now(), tasks: observations(), events: try await journal.pending(limit: 500))
         let answer: Result<NodeOrders, LinkError>
         do throws(LinkError) { answer = .success(try await link.exchange(report)) } catch { answer = .failure(error) }
         switch answer {

@@ -117,8 +117,8 @@ package struct Knowledge: Hashable, Sendable {
         case .policyModeSet(let name, let mode, let by): policies[name]?.modeSet = mode.map { ModeSet(mode: $0, by: by) }
         case .storeHealthChanged(let health): store = health
 
-        case .nodeJoined(let node, let incarnation, let capabilities):
-            nodes[node, default: NodeKnowledge(id: node)].joined(incarnation, capabilities, at: record.at)
+        case .nodeJoined(let node, let incarnation, let capabilities, let uptime):
+            nodes[node, default: NodeKnowledge(id: node)].joined(incarnation, capabilities, uptime: uptime, at: record.at)
             nodesVersion += 1
         case .nodeProcessesChanged(let node, let processes): nodes[node]?.processes = processes
         case .nodeSuspected(let node, _, _): nodes[node]?.standing = .suspected
@@ -210,6 +210,8 @@ package struct NodeKnowledge: Hashable, Sendable {
 
     /// From a node's joining to its loss.
     package struct Life: Hashable, Sendable {
+        /// How old it was when it was seen first.
+        package var ageWhenSeen = Seconds.zero
         /// Observed alive.
         package var seconds: Seconds
         /// When it was declared lost.
@@ -228,6 +230,9 @@ package struct NodeKnowledge: Hashable, Sendable {
     package private(set) var endedExposure = Seconds.zero
     /// When the life that goes on began; nil while it is lost.
     package private(set) var aliveSince: Timestamp?
+    /// How old that life was then: for a node that is seen for the first time, how long its machine had been up, if it said so. One
+    /// that comes back begins anew.
+    package private(set) var ageWhenSeen = Seconds.zero
 
     package init(id: NodeID) { self.id = id }
 
@@ -238,9 +243,10 @@ package struct NodeKnowledge: Hashable, Sendable {
     }
 
     /// How long the life that goes on has lasted; zero while it is lost.
-    package func age(at now: Timestamp) -> Seconds { aliveSince.map { max(.zero, now - $0) } ?? .zero }
+    package func age(at now: Timestamp) -> Seconds { aliveSince.map { ageWhenSeen + max(.zero, now - $0) } ?? .zero }
 
-    mutating func joined(_ incarnation: Incarnation, _ capabilities: HypervisorCapabilities, at time: Timestamp) {
+    mutating func joined(_ incarnation: Incarnation, _ capabilities: HypervisorCapabilities, uptime: Seconds?, at time: Timestamp) {
+        if aliveSince == nil { ageWhenSeen = failures == 0 ? max(.zero, uptime ?? .zero) : .zero }
         self.incarnation = incarnation
         self.capabilities = capabilities
         trusted(at: time)
@@ -252,10 +258,12 @@ package struct NodeKnowledge: Hashable, Sendable {
     }
 
     mutating func lost(at time: Timestamp, silent: Seconds) {
-        lives.append(Life(seconds: max(.zero, age(at: time) - silent), lostAt: time))
+        let seen = aliveSince.map { max(.zero, time - $0) } ?? .zero
+        lives.append(Life(ageWhenSeen: ageWhenSeen, seconds: max(.zero, seen - silent), lostAt: time))
         if lives.count > Self.lifeLimit { lives.removeFirst() }
         endedExposure = max(.zero, exposure(at: time) - silent)
         aliveSince = nil
+        ageWhenSeen = .zero
         standing = .lost
         failures += 1
         lastSilence = silent

@@ -1,8 +1,9 @@
 import PlanningModel
 import Vocabulary
 
-/// Where a task goes: of the nodes that can take it the cheapest; where costs are within a hundredth of each other, the one with fewer tasks. A pure function of
-/// the situation.
+/// Where a task goes: of the nodes that can take it the cheapest; where costs are within a hundredth of each other, the one with fewer tasks, of those the one
+/// that fails least often, and where that is the same, the one that has been up for longest: what has not failed for long has proved itself, wherever the
+/// hazard falls with age, before enough failures were seen to say so. A pure function of the situation.
 struct NodeChoice {
     let situation: Situation
     let node: NodeID
@@ -26,7 +27,7 @@ struct NodeChoice {
         let alternatives = zip(nodes, candidates).map { alternative($1, named: "\($0.node), with \($0.tasks) other tasks") }
         guard let least = alternatives.map(\.totalCost).min() else { return nil }
         let near = nodes.indices.filter { alternatives[$0].totalCost <= least * 1.01 + 1e-9 }
-        guard let index = near.min(by: { (nodes[$0].tasks, nodes[$0].node) < (nodes[$1].tasks, nodes[$1].node) }) else { return nil }
+        guard let index = near.min(by: { nodes[$0].preference < nodes[$1].preference }) else { return nil }
         self.situation = situation
         node = nodes[index].node
         self.alternatives = alternatives
@@ -40,6 +41,13 @@ struct NodeChoice {
         var there = situation
         there.failureRatePerSecond = rate
         return there.objective.evaluate(best.option, intervalSeconds: best.intervalSeconds)
+    }
+}
+
+extension Situation.NodeOption {
+    /// The least is preferred. As long as no ages were recorded, names decided between nodes with as many tasks.
+    fileprivate var preference: (Int, Double, Double, NodeID) {
+        ageSeconds.map { (tasks, failureRatePerSecond, -$0.rawValue, node) } ?? (tasks, 0, 0, node)
     }
 }
 

@@ -164,7 +164,10 @@ extension Draft {
                 return nil
             }
             let load = knowledge.load(of: node.id) - (task.node == node.id ? 1 : 0) + arriving[node.id, default: 0]
-            return load < node.capacity ? Situation.NodeOption(node: node.id, tasks: load, failureRatePerSecond: rate.perSecond) : nil
+            guard load < node.capacity else { return nil }
+            return Situation.NodeOption(
+                node: node.id, tasks: load, failureRatePerSecond: rate.perSecond,
+                ageSeconds: knowledge.nodes[node.id]?.age(at: findings.at) ?? .zero)
         }
         let left = max(0, (1 - task.resumableProgress) * task.sla.task.workSeconds.rawValue)
         let terms = Terms(task: task, finding: finding, policy: knowledge.policies[task.sla.policy])

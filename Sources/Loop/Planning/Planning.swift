@@ -18,7 +18,7 @@ package struct Plan: Hashable, Sendable {
 /// out gives an empty next one.
 package enum Planning {
     /// Version of what is computed here, kept with each decision.
-    package static let models = "2"
+    package static let models = "3"
     /// How often the manager looks, about: what a ceiling of the network lets through until the next time may begin now.
     package static let lookSeconds = 1.0
 

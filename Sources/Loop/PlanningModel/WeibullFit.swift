@@ -6,25 +6,29 @@
 
 /// How long something lived, and whether a failure ended that life: a life that goes on, or was ended by something else, is censored.
 package struct Lifetime: Hashable, Sendable {
-    /// Seconds; what is shorter than one counts as one, since no record is finer.
+    /// Age at the end, seconds; what is shorter than one counts as one, since no record is finer.
     package let seconds: Double
     package let failed: Bool
-    package init(seconds: Double, failed: Bool) {
-        self.seconds = max(1, seconds)
+    /// Age from which on it was seen, seconds, below `seconds`: that it had lived until then says nothing of how many others had not.
+    package let seenFrom: Double
+    package init(seconds: Double, failed: Bool, seenFrom: Double = 0) {
+        self.seconds = max(1, seconds, seenFrom + 1)
         self.failed = failed
+        self.seenFrom = max(0, seenFrom)
     }
 }
 
-/// A Weibull distribution of lifetimes, fitted by maximum likelihood with right censoring.
+/// A Weibull distribution of lifetimes, fitted by maximum likelihood with right censoring and delayed entry.
 ///
 /// The cumulative hazard is H(t) = (t/η)^k, for a shape k and a scale η. k = 1 is the exponential distribution; below 1 the
 /// hazard is high after a start and falls from then on, as it does for nodes of real clusters.
 ///
 /// For a given k the best scale is ηᵏ = Σtᵏ/d over all lives, d of which failed; what is left to solve rises with k and has one
-/// zero: Σtᵏ ln t/Σtᵏ − 1/k − (1/d)Σ_failed ln t = 0, by Newton's steps in a bracket. Standard errors are those of ln k and ln η
+/// zero: Σtᵏ ln t/Σtᵏ − 1/k − (1/d)Σ_failed ln t = 0, by Newton's steps in a bracket. A life that was not seen before the age a
+/// counts H(t) − H(a) in place of H(t), so that each sum over t loses the same of a. Standard errors are those of ln k and ln η
 /// by the observed information: positive quantities, so that their logarithms are closer to normal.
-/// Source: J. F. Lawless, Statistical Models and Methods for Lifetime Data, 2nd edition, 5.2. That shapes are below 1: Schroeder &
-/// Gibson, "A large-scale study of failures in high-performance computing systems", DSN 2006.
+/// Source: J. F. Lawless, Statistical Models and Methods for Lifetime Data, 2nd edition, 5.2 and, for delayed entry (left truncation), 2.4. That
+/// shapes are below 1: Schroeder & Gibson, "A large-scale study of failures in high-performance computing systems", DSN 2006.
 package struct WeibullFit: Hashable, Sendable {
     /// k, no unit.
     package let shape: Double
@@ -52,8 +56,9 @@ package struct WeibullFit: Hashable, Sendable {
         let count = Double(failed.count)
         // In units of the longest life, so that no power overflows.
         let logs = lives.map { log($0.seconds / longest) }
+        let entries = lives.compactMap { $0.seenFrom > 0 ? log($0.seenFrom / longest) : nil }
         let meanLog = zip(lives, logs).reduce(0) { $0 + ($1.0.failed ? $1.1 : 0) } / count
-        /// Σuᵏ, Σuᵏ ln u, Σuᵏ (ln u)².
+        /// Σuᵏ, Σuᵏ ln u, Σuᵏ (ln u)², less the same of the ages before which lives were not seen.
         func sums(_ shape: Double) -> (Double, Double, Double) {
             var sums = (0.0, 0.0, 0.0)
             for logarithm in logs {
@@ -61,6 +66,12 @@ package struct WeibullFit: Hashable, Sendable {
                 sums.0 += power
                 sums.1 += power * logarithm
                 sums.2 += power * logarithm * logarithm
+            }
+            for logarithm in entries {
+                let power = exp(shape * logarithm)
+                sums.0 -= power
+                sums.1 -= power * logarithm
+                sums.2 -= power * logarithm * logarithm
             }
             return sums
         }
@@ -76,12 +87,13 @@ package struct WeibullFit: Hashable, Sendable {
             let (value, derivative) = slope(shape)
             if value > 0 { high = shape } else { low = shape }
             let next = shape - value / derivative
-            let bounded = next > low && next < high ? next : (low * high).squareRoot()
+            // With delayed entry it need not rise everywhere, and a step down a slope that falls leads away.
+            let bounded = derivative > 0 && next > low && next < high ? next : (low * high).squareRoot()
             if abs(bounded - shape) <= 1e-12 * shape { break }
             shape = bounded
         }
         // It is looked for at an end only where it may be beyond.
-        if shape < 1.01 * Self.shapes.lowerBound || shape > 0.99 * Self.shapes.upperBound {
+        if !entries.isEmpty || shape < 1.01 * Self.shapes.lowerBound || shape > 0.99 * Self.shapes.upperBound {
             guard slope(Self.shapes.lowerBound).value < 0, slope(Self.shapes.upperBound).value > 0 else { return nil }
         }
         let power = sums(shape).0
@@ -94,18 +106,21 @@ package struct WeibullFit: Hashable, Sendable {
         // Σ_failed z − Σ_failed ln t + d ln k − Σ(t/η)ᵏ, with z = k ln(t/η); the last sum is d.
         let failedLogSeconds = count * (meanLog + log(longest))
         logLikelihood = count * log(shape) + count * shape * (meanLog - logScale) - failedLogSeconds - count
-        let total = lives.reduce(0) { $0 + $1.seconds }
+        let total = lives.reduce(0) { $0 + $1.seconds - $1.seenFrom }
         exponentialLogLikelihood = -count * log(total / count) - count
         // Observed information for (ln k, ln η): d + Σwz², k²d, −kΣwz, with w = (t/η)ᵏ.
         var first = 0.0
         var second = 0.0
-        for logarithm in logs {
+        func inform(_ logarithm: Double, _ sign: Double) {
             let z = shape * (logarithm - logScale)
-            let weight = exp(z)
+            let weight = sign * exp(z)
             first += weight * z
             second += weight * z * z
         }
+        for logarithm in logs { inform(logarithm, 1) }
+        for logarithm in entries { inform(logarithm, -1) }
         let determinant = count * (count + second) - first * first
+        guard entries.isEmpty || (determinant > 0 && count + second > 0) else { return nil }
         varianceOfLogShape = count / determinant
         varianceOfLogScale = (count + second) / (shape * shape * determinant)
         covarianceOfLogs = first / (shape * determinant)

@@ -116,7 +116,7 @@ struct HindsightJudge {
         guard decision.kind == .declareLost, decision.mode == .enforce, let node = decision.node else { return nil }
         var before: Incarnation?
         for record in events {
-            guard case .nodeJoined(node, let incarnation, _) = record.event else { continue }
+            guard case .nodeJoined(node, let incarnation, _, _) = record.event else { continue }
             guard record.at > decision.at else {
                 before = incarnation
                 continue

@@ -65,7 +65,7 @@ package struct Tally: Hashable, Sendable {
         counts.set(.events, [], Double(max(record.sequence, Int64(counts.value(.events) ?? 0))))
         switch record.event {
         case .policyLoaded(let policy, _): begin(policy)
-        case .nodeJoined(let node, _, _): counts.add(.nodeFailures, [node.rawValue], 0)
+        case .nodeJoined(let node, _, _, _): counts.add(.nodeFailures, [node.rawValue], 0)
         case .nodeLost(let node, _, let silent):
             counts.add(.nodeFailures, [node.rawValue])
             let at = record.at + (.zero - max(.zero, silent))

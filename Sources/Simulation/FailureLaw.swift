@@ -81,7 +81,7 @@ package struct OutageStream: Sendable {
         case trace([Outage], period: Double, offset: Double, index: Int, turn: Int)
     }
     private var source: Source
-    /// When the last outage that was over before the run began had ended, or else when the trace began; seconds, not above zero.
+    /// When the last outage that was over before the run began had ended, seconds, not above zero; nil: none is known.
     package private(set) var lastUp: Double?
 
     package init(_ failures: FailureSource, node: Int, seed: UInt64, run: Int) {
@@ -94,8 +94,6 @@ package struct OutageStream: Sendable {
             var stream = RandomStream(seed: seed, run: run, .traceOffset)
             let offset = run == 0 ? 0 : stream.fraction() * trace.periodSeconds
             source = .trace(trace.outages(of: nodes[node]), period: trace.periodSeconds, offset: offset, index: 0, turn: 0)
-            // As far as the records go back it had been up.
-            lastUp = -offset
         }
     }
 

@@ -77,7 +77,7 @@ package struct Scenario: Sendable {
     package var horizon: Seconds
     package var seed: UInt64
     package var moments = PlanningMoments()
-    /// Nodes say how long they have been up when they join, as agents do.
+    /// Nodes say how long they have been up when they join, as agents do; but for those of a trace that has no outage of theirs before.
     package var tellsUptime = true
 
     package init(

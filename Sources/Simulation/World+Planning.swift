@@ -51,7 +51,7 @@ extension World {
         guard candidacy.isOracle, case .law(let law, let mtbf, _, _) = scenario.failures, let lives = law.weibull(mean: mtbf) else { return nil }
         return Certainty(
             shape: lives.shape, scaleSeconds: lives.scale,
-            ages: Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, Seconds($0.isUp ? now - $0.upSince : 0)) }),
+            ages: Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, Seconds($0.isUp ? now - ($0.upSince ?? 0) : 0)) }),
             costs: [
                 tasks[index].id: tasks[index].guest.trueCosts(
                     scenario.links, detectionSeconds: detectionSeconds, work: tasks[index].interval ?? 0)

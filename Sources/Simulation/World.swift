@@ -61,8 +61,8 @@ struct World {
         var isUp = false
         /// The manager thinks that it is lost.
         var isDeclaredLost = false
-        /// When it came up last, seconds from the beginning of the run.
-        var upSince = 0.0
+        /// When it came up last, seconds from the beginning of the run; nil: before the run, and not known.
+        var upSince: Double?
         /// How often it came up.
         var life: UInt32 = 0
         var outages: OutageStream
@@ -99,7 +99,7 @@ struct World {
         for index in nodes.indices {
             let first = nodes[index].outages.next()
             nodes[index].nextOutage = first
-            nodes[index].upSince = nodes[index].outages.lastUp ?? 0
+            nodes[index].upSince = nodes[index].outages.lastUp
             queue.push(.nodeUp, index, at: first.map { $0.down <= 0 ? $0.up : 0 } ?? 0)
         }
         for (index, task) in scenario.tasks.enumerated() {
@@ -175,7 +175,7 @@ struct World {
         note(
             .nodeJoined(
                 node: nodes[index].id, incarnation: Incarnation("life-\(nodes[index].life)"), hypervisor: Self.capabilities,
-                uptimeSeconds: scenario.tellsUptime ? Seconds(now - nodes[index].upSince) : nil))
+                uptimeSeconds: scenario.tellsUptime ? nodes[index].upSince.map { Seconds(now - $0) } : nil))
         if let outage = nodes[index].nextOutage, outage.up <= now { nodes[index].nextOutage = nodes[index].outages.next() }
         if let outage = nodes[index].nextOutage { queue.push(.nodeDown, index, at: max(now, outage.down)) }
         // Orders that it had not carried out are still in force.

@@ -212,8 +212,9 @@ package struct Transfer: Sendable {
                 record: .zeros(count, digest: count == Format.partSize ? Self.zeroDigest : Digest.sha256([UInt8](repeating: 0, count: count))))
         }
         let raw = buffers.take()
-        try source.read(into: raw, at: offset, count: count)
-        let rawDigest = Digest.sha256(raw.bytes)
+        var digest = Digest.Running()
+        try source.read(into: raw, at: offset, count: count) { digest.add($0) }
+        let rawDigest = digest.sha256
         let nonZero = ZeroRuns.nonZeroBytes(raw.bytes)
         meter.nonZero(nonZero)
         if mode.leavesOutZeros, nonZero == 0 {

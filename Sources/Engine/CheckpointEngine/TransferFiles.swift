@@ -38,8 +38,9 @@ struct Source: Sendable {
         return data < 0 ? errno == ENXIO : data >= Int(offset) + count
     }
 
-    func read(into buffer: PartBuffer, at offset: Int64, count: Int) throws(EngineError) {
-        try readWhole(descriptor, into: &buffer.bytes, at: offset, count: count, file: file)
+    /// In pieces, each of which is looked at while the processor's caches still have it.
+    func read(into buffer: PartBuffer, at offset: Int64, count: Int, look: (UnsafeRawBufferPointer) -> Void) throws(EngineError) {
+        try readWhole(descriptor, into: &buffer.bytes, at: offset, count: count, file: file, look: look)
     }
 }
 
@@ -81,11 +82,19 @@ final class Spool: Sendable {
     }
 }
 
-private func readWhole(_ descriptor: Int32, into bytes: inout [UInt8], at offset: Int64, count: Int, file: String) throws(EngineError) {
+private func readWhole(
+    _ descriptor: Int32, into bytes: inout [UInt8], at offset: Int64, count: Int, file: String, look: (UnsafeRawBufferPointer) -> Void = { _ in }
+) throws(EngineError) {
+    let pieceSize = 128 << 10
     Buffers.resize(&bytes, to: count)
     var done = 0
     while done < count {
-        let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + done, count - done, Int(offset) + done) }
+        let got = bytes.withUnsafeMutableBytes { target in
+            let most = min(pieceSize, count - done)
+            let got = pread(descriptor, target.baseAddress! + done, most, Int(offset) + done)
+            if got > 0 { look(UnsafeRawBufferPointer(start: target.baseAddress! + done, count: got)) }
+            return got
+        }
         if got < 0 && errno == EINTR { continue }
         guard got > 0 else { throw .local(path: file, detail: got == 0 ? "it became shorter" : String(cString: strerror(errno))) }
         done += got

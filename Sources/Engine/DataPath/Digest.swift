@@ -11,6 +11,14 @@ package enum Digest {
         return text(hash.finalize())
     }
 
+    /// Of bytes that come in pieces.
+    package struct Running: Sendable {
+        private var hash = SHA256()
+        package init() {}
+        package mutating func add(_ piece: UnsafeRawBufferPointer) { hash.update(bufferPointer: piece) }
+        package var sha256: String { text(hash.finalize()) }
+    }
+
     /// Of a whole file, read in pieces.
     /// - Throws: what reading it throws.
     package static func sha256(file path: String) throws -> String {

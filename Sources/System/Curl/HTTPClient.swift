@@ -36,7 +36,7 @@ package final class PieceReader: @unchecked Sendable {
     package private(set) var failure: StoreError?
 
     /// - Parameters:
-    ///   - look: sees each piece before it goes.
+    ///   - look: sees all bytes as they go.
     ///   - atEnd: all has gone, and the other side is about to be told so.
     package init(_ reader: any ObjectReader, look: @escaping (UnsafeRawBufferPointer) -> Void, atEnd: @escaping () -> Void = {}) {
         self.reader = reader
@@ -56,14 +56,15 @@ package final class PieceReader: @unchecked Sendable {
                     return 0
                 }
                 piece = next
-                piece.withUnsafeBytes(look)
             } catch {
                 failure = error
                 return Int(CURL_READFUNC_ABORT)
             }
         }
-        let count = min(most, piece.count - offset)
+        // Whole pages, so that what looks at blocks sees whole ones.
+        let count = piece.count - offset <= most || most < 4_096 ? min(most, piece.count - offset) : most & ~4_095
         piece.withUnsafeBytes { space.copyMemory(from: $0.baseAddress! + offset, byteCount: count) }
+        look(UnsafeRawBufferPointer(start: space, count: count))
         offset += count
         return count
     }

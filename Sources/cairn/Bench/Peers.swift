@@ -71,6 +71,8 @@ struct Contest: Codable {
         /// Highest resident memory of this process while it was at it.
         var peakResidentBytes: Int64?
         var medianSeconds: Double
+        /// Processor time of the whole machine meanwhile, servers and the kernel included: the median. Nil: the kernel does not say.
+        var processorSeconds: Double?
     }
     var what: String
     var bytes: Int64
@@ -95,16 +97,21 @@ struct Contest: Codable {
         var seconds = [[Double]](repeating: [], count: ways.count)
         var outputs = [Int64?](repeating: nil, count: ways.count)
         var peaks = [Int64](repeating: 0, count: ways.count)
+        var processors = [[Double]](repeating: [], count: ways.count)
         let progress = ProgressLine(what, total: Double((warmUps + rounds) * ways.count), unit: .pieces("runs"))
         defer { progress.clear() }
         for round in 0..<warmUps + rounds {
             for turn in 0..<ways.count {
                 let index = (round + turn) % ways.count
                 ResidentMemory.forgetPeak()
+                let busy = MachineTime.busySeconds
                 let begun = ContinuousClock.now
                 outputs[index] = try await ways[index].run()
                 let took = (ContinuousClock.now - begun) / .seconds(1)
-                if round >= warmUps { seconds[index].append(took) }
+                if round >= warmUps {
+                    seconds[index].append(took)
+                    if let busy, let now = MachineTime.busySeconds { processors[index].append(now - busy) }
+                }
                 peaks[index] = max(peaks[index], ResidentMemory.peak)
                 try await after(ways[index].name)
                 progress.show(Double(round * ways.count + turn + 1))
@@ -114,7 +121,8 @@ struct Contest: Codable {
             contest.entries.append(
                 Entry(
                     name: way.name, isOurs: way.isOurs, seconds: seconds[index], outputBytes: outputs[index],
-                    peakResidentBytes: way.isOurs ? peaks[index] : nil, medianSeconds: median(seconds[index])))
+                    peakResidentBytes: way.isOurs ? peaks[index] : nil, medianSeconds: median(seconds[index]),
+                    processorSeconds: processors[index].isEmpty ? nil : median(processors[index])))
         }
         return contest
     }
@@ -124,13 +132,14 @@ struct Contest: Codable {
             [
                 entry.name, String(format: "%.2f s", entry.medianSeconds),
                 String(format: "%.0f MB/s", Double(bytes) / 1e6 / entry.medianSeconds),
+                entry.processorSeconds.map { String(format: "%.2f s", $0) } ?? "",
                 entry.seconds.map { String(format: "%.2f", $0) }.joined(separator: " "),
                 entry.outputBytes.map { String(format: "%.1f MiB", Double($0) / 1_048_576) } ?? "",
                 entry.peakResidentBytes.map { String(format: "%.0f MiB", Double($0) / 1_048_576) } ?? "",
             ]
         }
         return "\(what), \(bytes / 1_048_576) MiB\n"
-            + Terminal.columns([["WAY", "MEDIAN", "SPEED", "ROUNDS", "RESULT", "RESIDENT"]] + rows)
+            + Terminal.columns([["WAY", "MEDIAN", "SPEED", "PROCESSORS", "ROUNDS", "RESULT", "RESIDENT"]] + rows)
     }
 }
 
@@ -153,6 +162,22 @@ struct ContestReport: Codable {
             for contest in contests { print(contest.table + "\n") }
             for peer in missing { print(peer.text) }
         }
+    }
+}
+
+/// Processor time of all that runs on this machine.
+enum MachineTime {
+    /// Since it was started, in user programs, the kernel and interrupts, seconds; nil: the kernel does not say. Source: proc(5), /proc/stat.
+    static var busySeconds: Double? {
+        FileManager.default.contents(atPath: "/proc/stat").flatMap { busySeconds(String(decoding: $0, as: UTF8.self)) }
+    }
+
+    static func busySeconds(_ text: String) -> Double? {
+        guard let line = text.split(separator: "\n").first, line.hasPrefix("cpu ") else { return nil }
+        let ticks = line.split(separator: " ").dropFirst().compactMap { Double($0) }
+        // user nice system idle iowait irq softirq …
+        guard ticks.count >= 7 else { return nil }
+        return (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 }
 

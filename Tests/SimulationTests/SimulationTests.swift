@@ -249,6 +249,23 @@ struct TraceTests {
         #expect(abs(later[2].down - later[0].down - 1_100) < 1e-9)
     }
 
+    @Test(
+        "nodes say how long they have been up, as far as it is recorded, and the one that has been up for longest is taken", arguments: [true, false])
+    func uptime(told: Bool) throws {
+        let often = (0..<100).map { "a,\($0 * 10_000 + 5_000),\($0 * 10_000 + 5_060),x\n" }.joined()
+        let trace = try #require(Trial.trace(often + "b,0,60,x\nc,999990,1000000,x\n"))
+        var scenario = Scenario(
+            fleet: Trial.fleet(3), tasks: [Trial.task(work: 600)], failures: .trace(trace, nodes: ["a", "b", "c"]), horizon: .hours(24), seed: 3)
+        scenario.tellsUptime = told
+        let simulation = Simulation(scenario)
+        for run in 1...5 {
+            let log = simulation.recording(run, Trial.policy(.young)).log
+            let first = log.compactMap { if case .running(_, let node, _, _) = $0.kind { node } else { NodeID?.none } }.first
+            // That c had no outage before is no age.
+            #expect(first == NodeID(told ? "n1" : "n0"), "run \(run)")
+        }
+    }
+
     @Test("every problem of a trace is told with its line")
     func problems() {
         let text = """

@@ -143,7 +143,7 @@ package struct HTTPClient: Sendable {
         let code: CURLcode
         if let pieces = request.pieces {
             cairn_curl_set_long(curl, CURLOPT_UPLOAD, 1)
-            cairn_curl_set_long(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512 << 10)
+            cairn_curl_set_long(curl, CURLOPT_UPLOAD_BUFFERSIZE, 128 << 10)
             cairn_curl_set_string(curl, CURLOPT_CUSTOMREQUEST, request.method)
             cairn_curl_set_write(curl, CURLOPT_READFUNCTION) { space, size, count, opaque in
                 guard let space, let opaque else { return 0 }

@@ -20,6 +20,7 @@ struct WorldOptions: ParsableArguments {
     @Option(help: "Law of the time down, as --distribution.") var downtimeDistribution = "exponential"
     @Option(help: "Outages that really happened, instead of a law: CSV with node, down_start_epoch_seconds, down_end_epoch_seconds, cause.")
     var trace: String?
+    @Flag(help: "Nodes do not say how long they have been up, as those that are processes on one machine do not.") var agesUnknown = false
 
     @Option(help: "A guest's stop for a checkpoint, but for 0.05 s a GiB of memory.") var stop = "100ms"
     @Option(help: "Share of a guest's memory that is not zero.") var content = "50%"
@@ -100,12 +101,10 @@ extension WorldOptions {
         let horizon = horizon.map { duration($0, "--horizon", &problems) } ?? (last + max(.hours(24 * 30), longest * 20))
         let world = world(&problems)
         guard let machines, let horizon, !trials.isEmpty else { return nil }
-        return (
-            Scenario(
-                fleet: machines.fleet, tasks: trials, failures: machines.failures, costs: world.costs, links: world.links, horizon: horizon,
-                seed: seed),
-            machines.text
-        )
+        var scenario = Scenario(
+            fleet: machines.fleet, tasks: trials, failures: machines.failures, costs: world.costs, links: world.links, horizon: horizon, seed: seed)
+        scenario.tellsUptime = !agesUnknown
+        return (scenario, machines.text)
     }
 
     private func machines(_ problems: inout Problems) throws -> (fleet: Fleet, failures: FailureSource, text: String)? {

@@ -163,6 +163,7 @@ struct NodeLossTests {
         scene.submit("t-1")
         let decision = try #require(scene.plan().first { $0.kind == .place })
         #expect(decision.node == NodeID("a"))
+        #expect(decision.alternatives.map(\.name) == ["a, with 0 other tasks, up for 100 s", "b, with 0 other tasks, up for 100 s"])
         let situation = try #require(decision.situation)
         #expect(situation.nodes?.map(\.ageSeconds) == [scene.now - Timestamp(900), scene.now - Timestamp(900)])
         let task = try #require(decision.task.flatMap { scene.knowledge.tasks[$0] })

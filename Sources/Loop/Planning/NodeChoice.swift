@@ -24,7 +24,7 @@ struct NodeChoice {
             bestAtRate[node.failureRatePerSecond] = best
             return best
         }
-        let alternatives = zip(nodes, candidates).map { alternative($1, named: "\($0.node), with \($0.tasks) other tasks") }
+        let alternatives = zip(nodes, candidates).map { alternative($1, named: $0.name) }
         guard let least = alternatives.map(\.totalCost).min() else { return nil }
         let near = nodes.indices.filter { alternatives[$0].totalCost <= least * 1.01 + 1e-9 }
         guard let index = near.min(by: { nodes[$0].preference < nodes[$1].preference }) else { return nil }
@@ -45,6 +45,8 @@ struct NodeChoice {
 }
 
 extension Situation.NodeOption {
+    fileprivate var name: String { "\(node), with \(tasks) other tasks" + (ageSeconds.map { ", up for \(plain($0)) s" } ?? "") }
+
     /// The least is preferred. As long as no ages were recorded, names decided between nodes with as many tasks.
     fileprivate var preference: (Int, Double, Double, NodeID) {
         ageSeconds.map { (tasks, failureRatePerSecond, -$0.rawValue, node) } ?? (tasks, 0, 0, node)

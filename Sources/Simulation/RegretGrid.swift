@@ -65,6 +65,7 @@ package struct RegretGrid: Sendable {
             tasks: [Scenario.Task(sla: sla, version: DocumentVersion(name: "task", digest: "task"), submittedAfter: .zero, prices: prices)],
             failures: .law(law, mtbfSeconds: mtbf, repair: .exponential, downSeconds: min(600, mtbf / 10)), costs: costs,
             horizon: Seconds(work * 20 + 86_400 * 30), seed: seed)
+        // Nothing is known beforehand.
         scenario.tellsUptime = false
         return scenario
     }

@@ -65,6 +65,23 @@ struct WeibullTests {
 
     static func draw(_ shape: Double, _ scale: Double, _ random: inout Seeded) -> Double { scale * pow(random.exponential(rate: 1), 1 / shape) }
 
+    /// The truth within its standard errors, and the largest likelihood of all.
+    static func expect(_ fit: WeibullFit, of lives: [Lifetime], shape: Double, scale: Double, _ seed: UInt64) {
+        // Of ln k and ln η, whose errors are nearly normal.
+        #expect(abs(log(fit.shape / shape)) < 3.5 * fit.shapeStandardError / fit.shape, "seed \(seed)")
+        #expect(abs(log(fit.scaleSeconds / scale)) < 3.5 * fit.scaleStandardErrorSeconds / fit.scaleSeconds, "seed \(seed)")
+        func logLikelihood(_ k: Double, _ eta: Double) -> Double {
+            lives.reduce(0) { sum, life in
+                let ratio = life.seconds / eta
+                return sum - pow(ratio, k) + pow(life.seenFrom / eta, k) + (life.failed ? log(k / eta) + (k - 1) * log(ratio) : 0)
+            }
+        }
+        #expect(abs(logLikelihood(fit.shape, fit.scaleSeconds) - fit.logLikelihood) < 1e-6 * abs(fit.logLikelihood), "seed \(seed)")
+        for (k, eta) in [(1.02, 1.0), (0.98, 1), (1, 1.02), (1, 0.98)] {
+            #expect(logLikelihood(fit.shape * k, fit.scaleSeconds * eta) < fit.logLikelihood, "seed \(seed)")
+        }
+    }
+
     @Test("The truth is found within its standard errors, censored or not", arguments: [0.5, 0.7, 1, 1.6], 1...UInt64(3 * thoroughness))
     func finds(shape: Double, seed: UInt64) throws {
         var random = Seeded(seed)
@@ -75,20 +92,7 @@ struct WeibullTests {
             return Lifetime(seconds: min(life, end), failed: life <= end)
         }
         let fit = try #require(WeibullFit(lives))
-        // Of ln k and ln η, whose errors are nearly normal.
-        #expect(abs(log(fit.shape / shape)) < 3.5 * fit.shapeStandardError / fit.shape, "seed \(seed)")
-        #expect(abs(log(fit.scaleSeconds / scale)) < 3.5 * fit.scaleStandardErrorSeconds / fit.scaleSeconds, "seed \(seed)")
-        // The largest likelihood of all: none around it is higher.
-        func logLikelihood(_ k: Double, _ eta: Double) -> Double {
-            lives.reduce(0) { sum, life in
-                let ratio = life.seconds / eta
-                return sum - pow(ratio, k) + (life.failed ? log(k / eta) + (k - 1) * log(ratio) : 0)
-            }
-        }
-        #expect(abs(logLikelihood(fit.shape, fit.scaleSeconds) - fit.logLikelihood) < 1e-6 * abs(fit.logLikelihood), "seed \(seed)")
-        for (k, eta) in [(1.02, 1.0), (0.98, 1), (1, 1.02), (1, 0.98)] {
-            #expect(logLikelihood(fit.shape * k, fit.scaleSeconds * eta) < fit.logLikelihood, "seed \(seed)")
-        }
+        Self.expect(fit, of: lives, shape: shape, scale: scale, seed)
         if shape <= 0.7 { #expect(fit.weightAgainstExponential > 0.99, "seed \(seed)") }
     }
 
@@ -111,18 +115,7 @@ struct WeibullTests {
             }
         }
         let fit = try #require(WeibullFit(lives))
-        #expect(abs(log(fit.shape / shape)) < 3.5 * fit.shapeStandardError / fit.shape, "seed \(seed)")
-        #expect(abs(log(fit.scaleSeconds / scale)) < 3.5 * fit.scaleStandardErrorSeconds / fit.scaleSeconds, "seed \(seed)")
-        func logLikelihood(_ k: Double, _ eta: Double) -> Double {
-            lives.reduce(0) { sum, life in
-                let ratio = life.seconds / eta
-                return sum - pow(ratio, k) + pow(life.seenFrom / eta, k) + (life.failed ? log(k / eta) + (k - 1) * log(ratio) : 0)
-            }
-        }
-        #expect(abs(logLikelihood(fit.shape, fit.scaleSeconds) - fit.logLikelihood) < 1e-6 * abs(fit.logLikelihood), "seed \(seed)")
-        for (k, eta) in [(1.02, 1.0), (0.98, 1), (1, 1.02), (1, 0.98)] {
-            #expect(logLikelihood(fit.shape * k, fit.scaleSeconds * eta) < fit.logLikelihood, "seed \(seed)")
-        }
+        Self.expect(fit, of: lives, shape: shape, scale: scale, seed)
         let asNew = try #require(WeibullFit(lives.map { Lifetime(seconds: $0.seconds - $0.seenFrom, failed: $0.failed) }))
         #expect(abs(log(asNew.scaleSeconds / scale)) > 5 * asNew.scaleStandardErrorSeconds / asNew.scaleSeconds, "seed \(seed)")
     }

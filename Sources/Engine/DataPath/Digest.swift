@@ -6,9 +6,9 @@ package enum Digest {
     package static func sha256(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { sha256($0) } }
 
     package static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
-        var hash = SHA256()
-        hash.update(bufferPointer: bytes)
-        return text(hash.finalize())
+        var digest = Running()
+        digest.add(bytes)
+        return digest.sha256
     }
 
     /// Of bytes that come in pieces.
@@ -24,9 +24,9 @@ package enum Digest {
     package static func sha256(file path: String) throws -> String {
         let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         defer { handle.closeFile() }
-        var hash = SHA256()
-        while let piece = try handle.read(upToCount: 4 << 20), !piece.isEmpty { hash.update(data: piece) }
-        return text(hash.finalize())
+        var digest = Running()
+        while let piece = try handle.read(upToCount: 4 << 20), !piece.isEmpty { piece.withUnsafeBytes { digest.add($0) } }
+        return digest.sha256
     }
 
     private static func text(_ digest: SHA256.Digest) -> String { "sha256:" + hexadecimal(digest) }

@@ -66,7 +66,7 @@ let house: [Room] = [
         tests: []),
     Room(
         name: "CheckpointEngine", path: "Sources/Engine/CheckpointEngine", rooms: ["Vocabulary", "Ports", "DataPath"], kind: .outside,
-        tests: ["Simulator", "DirectoryStore", "DiskImages"]),
+        tests: ["Simulator", "DirectoryStore", "DiskImages", "Execution"]),
 
     // One outside system each; never each other.
     Room(
@@ -78,7 +78,7 @@ let house: [Room] = [
         name: "GuestImages", path: "Sources/Adapters/GuestImages", rooms: ["Vocabulary"], kind: .outside, tests: [],
         embedded: ["Guest/init.sh", "Guest/union.sh", "Guest/initramfs-hook.sh", "Guest/initramfs-boot.sh", "Guest/hashchain.c"]),
     Room(
-        name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports"], kind: .outside,
+        name: "DirectoryStore", path: "Sources/Adapters/DirectoryStore", rooms: ["Vocabulary", "Ports", "CResources"], kind: .outside,
         tests: ["WebHDFSStore", "FileServerStore", "Simulator", "Curl"]),
     Room(
         name: "WebHDFSStore", path: "Sources/Adapters/WebHDFSStore", rooms: ["Vocabulary", "Ports", "Curl", "DataPath", "CDataPath", "CZlib"],

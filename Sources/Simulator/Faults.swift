@@ -16,6 +16,8 @@ package final class Faults: Sendable {
         var isDead = false
         var planned: [Planned] = []
         var random: (source: SeededRandom, probability: Double, matching: String)?
+        /// Reads of these paths that come to something else: how many more.
+        var misread: [String: Int] = [:]
     }
     /// Strikes calls whose names start with `prefix`, after letting `skipping` of them pass, `times` times.
     private struct Planned {
@@ -45,6 +47,15 @@ package final class Faults: Sendable {
 
     package func fail(_ prefix: String, _ moment: Moment = .before, skipping: Int = 0, times: Int = 1) {
         state.withLock { $0.planned.append(Planned(prefix: prefix, moment: moment, skipping: skipping, times: times)) }
+    }
+    /// So many reads of a path give a byte that is another.
+    package func misread(_ path: String, times: Int = 1) { state.withLock { $0.misread[path] = times } }
+    func isMisread(_ path: String) -> Bool {
+        state.withLock { state in
+            guard let times = state.misread[path], times > 0 else { return false }
+            state.misread[path] = times - 1
+            return true
+        }
     }
     /// Each call that starts with `matching` fails with this probability, before it or after it.
     package func fail(_ matching: String, probability: Double, random: SeededRandom) {

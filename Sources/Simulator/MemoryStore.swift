@@ -251,10 +251,15 @@ package struct FaultyStore: CheckpointStore {
         try await call("makeDirectory", path) { () throws(StoreError) in try await base.makeDirectory(path) }
     }
     package func read(_ path: String) async throws(StoreError) -> [UInt8] {
-        try await call("read", path) { () throws(StoreError) in try await base.read(path) }
+        read(try await call("read", path) { () throws(StoreError) in try await base.read(path) }, path)
     }
     package func read(_ path: String, range: Range<Int64>) async throws(StoreError) -> [UInt8] {
-        try await call("read", path) { () throws(StoreError) in try await base.read(path, range: range) }
+        read(try await call("read", path) { () throws(StoreError) in try await base.read(path, range: range) }, path)
+    }
+    private func read(_ bytes: [UInt8], _ path: String) -> [UInt8] {
+        var bytes = bytes
+        if !bytes.isEmpty, faults.isMisread(path) { bytes[bytes.count / 2] ^= 1 }
+        return bytes
     }
     package func list(_ path: String) async throws(StoreError) -> [StoreEntry] {
         try await call("list", path) { () throws(StoreError) in try await base.list(path) }

@@ -182,6 +182,66 @@ struct DamageTests {
         #expect(try await bench.resume(bench.submission(), on: bench.node("b")).checkpoint == CheckpointID("e000001-c000001"))
     }
 
+    @Test(
+        "what came spoilt once is read again, and nothing is passed over for it",
+        arguments: ["objects/e000001-c000002/memory.000000", "objects/e000001-c000002/layer-000001.000000", "sealed/000001/e000001-c000002.json"])
+    func misread(path: String) async throws {
+        let bench = try Bench()
+        _ = try await twoCheckpoints(bench)
+        let (b, faults) = (bench.node("b"), Faults())
+        faults.misread("tasks/t-1/" + path)
+        let raised = try await b.catalog(faults).raiseEpoch(of: TaskID("t-1"), from: .first, for: b.id)
+        let resumed = try await b.engine(faults).restore(bench.submission(), from: raised.from, epoch: raised.epoch)
+        #expect(resumed.checkpoint == CheckpointID("e000001-c000002"))
+        #expect(bench.step(b) == 20)
+        // Spoilt again, it is taken for what the store has.
+        faults.misread("tasks/t-1/" + path, times: 2)
+        try await b.engine().stop(TaskID("t-1"), epoch: raised.epoch)
+        #expect(
+            try await b.engine(faults).restore(bench.submission(), from: raised.from, epoch: raised.epoch).checkpoint
+                == CheckpointID("e000001-c000001"))
+    }
+
+    @Test("a task whose end does not read has ended all the same: nobody resumes it, and one bad answer changes nothing")
+    func end() async throws {
+        let (bench, task, faults) = (try Bench(), TaskID("t-1"), Faults())
+        let a = try await twoCheckpoints(bench)
+        try await a.engine().recordEnd(of: task, epoch: .first, result: "f")
+        let path = try #require(bench.memory.paths.first { $0.contains("ended") })
+        faults.misread(path)
+        #expect(try await a.catalog(faults).ended(task)?.outcome == .finished(result: "f"))
+        bench.memory.damage(path)
+        let b = bench.node("b")
+        let error = await #expect(throws: EngineError.self) { _ = try await bench.resume(bench.submission(), on: b) }
+        guard case .damaged(path, let detail) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(detail.contains("has ended") && b.machine.started.isEmpty)
+        #expect(try await a.catalog().newestEpoch(of: task) == .first)
+    }
+
+    @Test("a task whose local state is damaged is ended where it runs, told, and resumes from the store; others stay")
+    func localState() async throws {
+        let bench = try Bench()
+        let a = try await twoCheckpoints(bench)
+        try await bench.begin(bench.submission("t-2"), on: a)
+        let path = a.work + "/tasks/t-1/000001"
+        try Data("{\"sub".utf8).write(to: URL(fileURLWithPath: path + "/state.json"))
+        #expect(throws: EngineError.self) { try a.engine().tasks() }
+        let damages = try await a.engine().clearUnfinished()
+        guard case .damaged(let what, _)? = damages.first, damages.count == 1 else {
+            Issue.record("\(damages)")
+            return
+        }
+        #expect(what == path + "/state.json")
+        #expect(a.machine.running.map(\.name) == ["cairn-t-2"])
+        #expect(try a.engine().tasks().map(\.submission.task) == [TaskID("t-2")])
+        #expect(FileManager.default.fileExists(atPath: path + ".damaged/state.json"))
+        #expect(try await bench.resume(bench.submission(), on: a).checkpoint == CheckpointID("e000001-c000002"))
+        #expect(try await bench.finish(a) == "CHAIN RESULT \(Bench.result)")
+    }
+
     @Test("when nothing is whole, it says what is damaged and starts no guest")
     func nothingWhole() async throws {
         let bench = try Bench()

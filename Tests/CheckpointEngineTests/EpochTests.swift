@@ -1,4 +1,5 @@
 import CheckpointEngine
+import Foundation
 import Ports
 import Simulator
 import Testing
@@ -90,6 +91,47 @@ struct EpochTests {
         }
         await #expect(throws: EngineError.staleEpoch(task: task, epoch: .first)) { _ = try await bench.checkpoint(on: a) }
         #expect(try await b.catalog().committed(task).map(\.record.id) == [kept.id])
+    }
+
+    @Test("a store that is not mounted ends no epoch: the guest stays, and is checkpointed when the store is back", arguments: [true, false])
+    func unmounted(afterUpload: Bool) async throws {
+        let bench = try Bench(.directory)
+        let (a, b) = (bench.node("a"), bench.node("b"))
+        try await bench.begin(bench.submission(), on: a)
+        await bench.pass(10)
+        let first = try await bench.checkpoint(on: a)
+        await bench.pass(10)
+        let (there, away) = (bench.folder + "/store", bench.folder + "/away")
+        // What a service finds at an empty mount point, and makes there.
+        @Sendable func unmount() throws {
+            try FileManager.default.moveItem(atPath: there, toPath: away)
+            try FileManager.default.createDirectory(atPath: there + "/.tmp", withIntermediateDirectories: true)
+        }
+        let id = try a.engine().nextCheckpoint(of: task, epoch: .first)
+        let hook: FailpointHook = { point throws(EngineError) in
+            guard point == .layersUploaded, afterUpload else { return }
+            do { try unmount() } catch { throw .local(path: there, detail: "\(error)") }
+        }
+        if !afterUpload { try unmount() }
+        let error = await #expect(throws: EngineError.self) {
+            _ = try await a.engine(failpoint: hook).checkpoint(task, epoch: .first, id: id, order: OrderID("o"), plan: Bench.plan, progress: nil)
+        }
+        guard case .store(.unavailable("tasks/t-1/open/000001", let detail)) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(detail.contains("is it mounted?") && error?.isRetryable == true)
+        let pruning = await #expect(throws: EngineError.self) { _ = try await a.engine().prune(task, epoch: .first, keep: [first.id]) }
+        guard case .local = pruning else {
+            Issue.record("\(String(describing: pruning))")
+            return
+        }
+        #expect(a.machine.running.map(\.name) == ["cairn-t-1"])
+        try FileManager.default.removeItem(atPath: there)
+        try FileManager.default.moveItem(atPath: away, toPath: there)
+        let second = try await bench.checkpoint(on: a)
+        #expect(try await bench.resume(bench.submission(), on: b).checkpoint == second.id)
+        #expect(bench.step(b) == 20)
     }
 
     @Test("what was committed before the epoch ended is found, though its node never heard so")

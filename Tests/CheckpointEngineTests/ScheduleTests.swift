@@ -1,4 +1,5 @@
 import CheckpointEngine
+import Execution
 import Foundation
 import Ports
 import Simulator
@@ -23,10 +24,10 @@ struct ScheduleTests {
             do { try await schedule.run() } catch { Issue.record("seed \(seed): \(error)\n\(schedule.story.joined(separator: "\n"))") }
             tally.add(schedule)
         }
-        print("crash schedules: \(tally)")
+        print("crash schedules: seeds 1 to \(Self.count): \(tally)")
         // Every failpoint of these operations was one at which something died.
         let reached = Set(tally.crashes.keys)
-        for point in Failpoint.allCases where ![.taskRead, .taskWritten].contains(point) {
+        for point in Failpoint.allCases {
             #expect(reached.contains(point.rawValue), "no schedule died at \(point)")
         }
         #expect(tally.restored > Self.count * 2)
@@ -41,6 +42,7 @@ struct Tally: CustomStringConvertible {
     var committed = 0
     var restored = 0
     var merges = 0
+    var rebuilt = 0
 
     mutating func add(_ schedule: Schedule) {
         schedules += 1
@@ -49,13 +51,14 @@ struct Tally: CustomStringConvertible {
         committed += schedule.everCommitted
         restored += schedule.restored
         merges += schedule.merges
+        rebuilt += schedule.rebuilt
     }
 
     var description: String {
         let deaths = crashes.sorted { $0.key < $1.key }.map { "\($0.value) at \($0.key)" }.joined(separator: ", ")
         return
             "\(schedules) schedules, \(operations) operations, \(crashes.values.reduce(0, +)) deaths (\(deaths)), \(committed) checkpoints committed, "
-            + "\(merges) merges, \(restored) checkpoints restored bit for bit"
+            + "\(merges) merges, the ledger made anew \(rebuilt) times, \(restored) checkpoints restored bit for bit"
     }
 }
 
@@ -80,6 +83,7 @@ final class Schedule {
     private(set) var crashes: [String: Int] = [:]
     private(set) var everCommitted = 0
     private(set) var restored = 0
+    private(set) var rebuilt = 0
     var merges: Int { nodes.reduce(0) { $0 + $1.machine.merges } }
 
     init(seed: UInt64) throws {
@@ -103,7 +107,8 @@ final class Schedule {
             case 0..<45: try await checkpoint()
             case 45..<65: try await merge()
             case 65..<82: try await prune()
-            case 82..<94: try await move()
+            case 82..<92: try await move()
+            case 92..<95: try await rebuild()
             default: try await actStale()
             }
         }
@@ -112,10 +117,16 @@ final class Schedule {
 
     // MARK: Dying
 
-    /// Runs one operation in a process that may die in it.
+    /// Runs one operation of the node's engine in a process that may die in it.
     /// - Returns: nil when it died.
     private func inProcess<Value>(
-        on node: Bench.Node? = nil, _ points: [Failpoint], _ body: (CheckpointEngine, Faults) async throws(EngineError) -> Value
+        _ points: [Failpoint], _ body: (CheckpointEngine) async throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value? {
+        try await dying(points) { (faults, hook) throws(EngineError) in try await body(node.engine(faults, failpoint: hook)) }
+    }
+
+    private func dying<Value>(
+        _ points: [Failpoint], _ body: (Faults, FailpointHook?) async throws(EngineError) -> Value
     ) async throws(EngineError) -> Value? {
         let faults = Faults()
         let death = Mutex<String?>(nil)
@@ -132,7 +143,7 @@ final class Schedule {
         case 4..<7: faults.crash(at: random.number(in: 1...25), random.happens(0.5) ? .before : .after)
         default: break
         }
-        do throws(EngineError) { return try await body((node ?? self.node).engine(faults, failpoint: hook), faults) } catch {
+        do throws(EngineError) { return try await body(faults, hook) } catch {
             guard faults.isDead else { throw error }
             let place = death.withLock { $0 } ?? "a call"
             crashes[place, default: 0] += 1
@@ -151,7 +162,7 @@ final class Schedule {
         } else {
             let next =
                 random.happens(0.2)
-                ? try await inProcess([.numbered]) { (engine, _) throws(EngineError) in try engine.nextCheckpoint(of: task, epoch: epoch) }
+                ? try await inProcess([.numbered]) { (engine) throws(EngineError) in try engine.nextCheckpoint(of: task, epoch: epoch) }
                 : try node.engine().nextCheckpoint(of: task, epoch: epoch)
             guard let next else { return }
             id = next
@@ -163,7 +174,7 @@ final class Schedule {
             .mergeNoted, .merged, .mergeSaved, .layersDiscarded,
         ]
         let progress = bench.step(node).map { Double($0) / 400 }
-        let record = try await inProcess(points) { (engine, _) throws(EngineError) in
+        let record = try await inProcess(points) { (engine) throws(EngineError) in
             try await engine.checkpoint(task, epoch: epoch, id: id, order: OrderID("o-\(id)"), plan: Bench.plan, progress: progress)
         }
         guard let record else { return }
@@ -182,7 +193,7 @@ final class Schedule {
         if isInterrupted { node.machine.interruptMerge(after: random.number(in: 0...8), isGoingOn: random.happens(0.5)) }
         let order = MergeOrder(keep: random.happens(0.5) ? random.number(in: 0...3) : nil)
         do {
-            _ = try await inProcess([.mergeNoted, .merged, .mergeSaved, .layersDiscarded]) { (engine, _) throws(EngineError) in
+            _ = try await inProcess([.mergeNoted, .merged, .mergeSaved, .layersDiscarded]) { (engine) throws(EngineError) in
                 try await engine.merge(task, epoch: epoch, order: order)
             }
         } catch {
@@ -206,7 +217,7 @@ final class Schedule {
         let drop = kept.keys.filter { !keep.contains($0) && $0 < newest.id }
         // Whatever becomes of it, these may be gone.
         for id in drop { kept[id] = nil }
-        let gone = try await inProcess([.pruneRead, .manifestRemoved, .manifestsRemoved, .objectsRemoved]) { (engine, _) throws(EngineError) in
+        let gone = try await inProcess([.pruneRead, .manifestRemoved, .manifestsRemoved, .objectsRemoved]) { (engine) throws(EngineError) in
             try await engine.prune(task, epoch: epoch, keep: keep, drop: drop.sorted())
         }
         guard let gone else { return }
@@ -228,11 +239,36 @@ final class Schedule {
         if let newest = kept.keys.max() { #expect(raised.from.map { $0 >= newest } == true, "seed \(seed): \(newest) is lost") }
         for attempt in 0..<20 {
             try await next.engine().clearUnfinished()
-            let resumed = try await inProcess(attempt < 3 ? [.fetched, .restored] : [.taskRead]) { (engine, _) throws(EngineError) in
+            let resumed = try await inProcess(attempt < 3 ? [.fetched, .restored] : [.numbered]) { (engine) throws(EngineError) in
                 try await engine.restore(submission, from: raised.from, epoch: epoch)
             }
             guard let resumed else { continue }
             #expect(resumed.checkpoint == raised.from, "seed \(seed)")
+            return
+        }
+        throw EngineError.noSuchTask(task)
+    }
+
+    /// The ledger is lost, and made anew from what the store holds, by a process that may die at it, until one comes through.
+    private func rebuild() async throws {
+        let line = try await node.catalog().committed(task).map(\.record)
+        note("the ledger is made anew, of \(line.count) checkpoints")
+        for _ in 0..<20 {
+            let fresh = MemoryLedger()
+            let found = try await dying([.taskRead]) { (faults, hook) throws(EngineError) in
+                do throws(RebuildError) {
+                    return try await LedgerRebuild(
+                        store: FaultyStore(bench.store, faults: faults), version: "test", time: bench.time, failpoint: hook
+                    ).rebuild(into: FaultyLedger(fresh, faults: faults)) { _ in }
+                } catch { throw .local(path: "the ledger", detail: "\(error)") }
+            }
+            guard let found else { continue }
+            rebuilt += 1
+            #expect(found.map(\.task) == [task] && found[0].epoch == epoch && found[0].checkpoints == line, "seed \(seed)")
+            let told = try await fresh.events(after: 0, limit: 10_000).compactMap { event in
+                if case .checkpointCommitted(let record) = event.event { record } else { nil as CheckpointRecord? }
+            }
+            #expect(told == line, "seed \(seed)")
             return
         }
         throw EngineError.noSuchTask(task)

@@ -92,6 +92,40 @@ struct UpkeepTests {
         #expect(try await bench.resume(bench.submission(), on: b).checkpoint == id(2))
     }
 
+    @Test("what a checkpoint needs whose manifest does not read stays, until somebody lets go of it by name")
+    func unreadable() async throws {
+        let bench = try Bench()
+        let a = try await begun(bench, checkpoints: 4)
+        let path = "tasks/t-1/open/000001/\(id(3)).json"
+        let whole = try #require(bench.memory.bytes(at: path))
+        bench.memory.put([1, 2, 3], at: "contents/sha256-aa/content.json")
+        bench.memory.put([1], at: "tasks/t-1/objects/\(id(1))/stray.000000")
+        await bench.pass(100_000)
+        let (before, rubbish) = (bench.memory.paths, try await upkeep(bench).rubbish(olderThan: .hours(1)))
+        #expect(rubbish.map(\.reason) == [.failedUpload, .unreferencedContent])
+        bench.memory.damage(path)
+        // Kept: nothing goes, as its parts are not known.
+        let error = await #expect(throws: EngineError.self) { _ = try await a.engine().prune(task, epoch: .first, keep: [id(3), id(4)]) }
+        #expect(error?.description.contains("\(id(3))") == true)
+        await #expect(throws: EngineError.self) { _ = try await upkeep(bench).preview(task, keepLast: 2, keepFor: nil) }
+        // Parts that it may need are no rubbish, nor is any content.
+        #expect(try await upkeep(bench).rubbish(olderThan: .hours(1)) == [])
+        #expect(try await upkeep(bench).clean(rubbish) == [])
+        #expect(bench.memory.paths == before)
+        // Whole again, by whatever means, it is as good as ever.
+        bench.memory.put(whole, at: path)
+        #expect(try await a.engine().verify(id(3), of: task, readData: true) == [])
+        bench.memory.damage(path)
+        #expect(try await a.engine().prune(task, epoch: .first, keep: [id(4)]) == [id(1), id(2), id(3)])
+        #expect(!bench.memory.paths.contains(path))
+        #expect(try await a.engine().verify(id(4), of: task, readData: true) == [])
+        try await end(a)
+        bench.memory.damage("tasks/t-1/open/000001/\(id(4)).json")
+        #expect(try await upkeep(bench).preview(task, keepLast: 0, keepFor: nil).remove == [id(4)])
+        #expect(try await upkeep(bench).pruneEnded(task, keep: []) == [id(4)])
+        #expect(bench.memory.paths.filter { $0.contains("/objects/") } == [])
+    }
+
     @Test("a node whose epoch ends in the middle of pruning stops there, at whatever step", arguments: 0..<6)
     func epochEnds(step: Int) async throws {
         let bench = try Bench()

@@ -19,6 +19,8 @@ final class CuttingProxy: Sendable {
     struct Cut: Sendable {
         /// Bytes that pass: of the body on its way up, or of the answer on its way down.
         var after: Int
+        /// In place of a cut: nothing passes any more, and the connection stays open until the client leaves it.
+        var holds = false
         var whileCutting: @Sendable () -> Void = {}
     }
     private final class Record: Sendable {
@@ -37,10 +39,16 @@ final class CuttingProxy: Sendable {
 
     /// - Parameters:
     ///   - dataNodes: HTTP ports.
+    ///   - pause: before each chunk of at most 64 KiB that passes to or from a DataNode, microseconds.
     ///   - cut: asked for each transfer with a DataNode.
-    init(nameNode: String, dataNodes: [Int], cut: @escaping @Sendable (Transfer) -> Cut?) throws {
+    init(nameNode: String, dataNodes: [Int], pause: UInt32 = 0, cut: @escaping @Sendable (Transfer) -> Cut? = { _ in nil }) throws {
         let record = Record()
-        let relays = try dataNodes.map { port in try LoopbackServer { Self.relay($0, to: port, record, cut) } }
+        let relays = try dataNodes.map { port in
+            try LoopbackServer { exchange in
+                let cut = cut(record.add(exchange.parameter("op") ?? "", port))
+                if pause > 0 { Self.relay(exchange, to: port, pause: pause) } else { Self.relay(exchange, to: port, cut) }
+            }
+        }
         let names = zip(dataNodes, relays).map { ("127.0.0.1:\($0)", "127.0.0.1:\($1.port)") }
         let nameNodePort = Int(nameNode.split(separator: ":").last ?? "") ?? 0
         // Wherever the NameNode names a DataNode, in redirections and in JMX, it is to name the relay.
@@ -87,20 +95,44 @@ final class CuttingProxy: Sendable {
         return answer.isEmpty ? nil : answer
     }
 
-    private static func relay(_ exchange: Exchange, to port: Int, _ record: Record, _ cut: (Transfer) -> Cut?) {
-        let cut = cut(record.add(exchange.parameter("op") ?? "", port))
+    private static func relay(_ exchange: Exchange, to port: Int, pause: UInt32) {
+        guard let there = connect(to: port) else { return }
+        defer { close(there) }
+        Exchange.send(there, head(of: exchange) + exchange.takeEarly())
+        let (client, up) = (exchange.connection, DispatchSemaphore(value: 0))
+        Thread.detachNewThread {
+            while let more = Exchange.receive(client), !more.isEmpty {
+                usleep(pause)
+                Exchange.send(there, more)
+            }
+            up.signal()
+        }
+        while let more = Exchange.receive(there), !more.isEmpty {
+            usleep(pause)
+            Exchange.send(client, more)
+        }
+        shutdown(client, Int32(SHUT_RDWR))
+        up.wait()
+    }
+
+    private static func end(_ exchange: Exchange, by cut: Cut) {
+        cut.whileCutting()
+        while cut.holds, let more = Exchange.receive(exchange.connection), !more.isEmpty {}
+    }
+
+    private static func relay(_ exchange: Exchange, to port: Int, _ cut: Cut?) {
         guard let there = connect(to: port) else { return }
         defer { close(there) }
         Exchange.send(there, head(of: exchange))
         let isUpload = exchange.bodyLength > 0
         let up = exchange.body(atMost: isUpload ? cut?.after ?? .max : .max)
         Exchange.send(there, up)
-        if isUpload, let cut { return cut.whileCutting() }
+        if isUpload, let cut { return end(exchange, by: cut) }
         var passed = 0
         while let more = Exchange.receive(there), !more.isEmpty {
             if let cut, passed + more.count >= cut.after {
                 Exchange.send(exchange.connection, Array(more.prefix(cut.after - passed)))
-                return cut.whileCutting()
+                return end(exchange, by: cut)
             }
             passed += more.count
             Exchange.send(exchange.connection, more)

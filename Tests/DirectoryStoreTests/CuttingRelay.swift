@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Testing
 
 #if canImport(Glibc)
     import Glibc
@@ -37,10 +38,10 @@ final class CuttingRelay: Sendable {
     private let listener: LoopbackListener
     var port: Int { listener.port }
 
-    init(to port: Int, _ touch: @escaping Touch) throws {
+    init(at host: String = "127.0.0.1", to port: Int, _ touch: @escaping Touch) throws {
         let state = State(touch)
         self.state = state
-        listener = try LoopbackListener { Self.relay($0, to: port, isData: false, state) }
+        listener = try LoopbackListener(at: host) { Self.relay($0, to: port, isData: false, state) }
     }
 
     func stop() {
@@ -117,9 +118,10 @@ final class LoopbackListener: Sendable {
     private let listener: Int32
     private let isStopped = Mutex(false)
 
-    init(_ handle: @escaping @Sendable (Int32) -> Void) throws {
+    /// - Parameter host: an address of 127.0.0.0/8.
+    init(at host: String = "127.0.0.1", _ handle: @escaping @Sendable (Int32) -> Void) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var name = Self.address(0)
+        var name = Self.address(0, host)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &name) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
@@ -145,10 +147,10 @@ final class LoopbackListener: Sendable {
         }
     }
 
-    private static func address(_ port: Int) -> sockaddr_in {
+    private static func address(_ port: Int, _ host: String = "127.0.0.1") -> sockaddr_in {
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = inet_addr("127.0.0.1")
+        name.sin_addr.s_addr = inet_addr(host)
         name.sin_port = UInt16(port).bigEndian
         return name
     }
@@ -172,4 +174,52 @@ final class LoopbackListener: Sendable {
         if isFirst { shutdown(listener, Int32(SHUT_RDWR)) }
     }
     deinit { stop() }
+}
+
+/// Counts what passes, and ends a connection once, at a byte.
+final class OneCut: Sendable {
+    let passed = Mutex(0)
+    let isDone = Mutex(false)
+    let direction: CuttingRelay.Passing.Direction
+    let at: Int
+    let isReset: Bool
+    init(_ direction: CuttingRelay.Passing.Direction, at: Int, isReset: Bool) {
+        self.direction = direction
+        self.at = at
+        self.isReset = isReset
+    }
+    func judge(_ passing: CuttingRelay.Passing, _ bytes: [UInt8]) -> CuttingRelay.Verdict {
+        guard passing.direction == direction else { return .pass }
+        return passed.withLock { passed in
+            let before = passed
+            passed += bytes.count
+            guard before <= at, at < passed else { return .pass }
+            isDone.withLock { $0 = true }
+            return .cut(after: at - before, isReset: isReset)
+        }
+    }
+}
+
+/// Uses a server through a relay: once to see how much passes, then again and again, cut once in each of so many pieces of that, each way.
+func cuttingAnywhere(before server: Int, pieces: Int = 8, _ use: (_ port: Int) async throws -> Void) async throws {
+    let counters = CuttingRelay.Passing.Direction.allCases.map { OneCut($0, at: .max, isReset: false) }
+    let counting = try CuttingRelay(to: server) { passing, bytes in
+        for counter in counters { _ = counter.judge(passing, bytes) }
+        return .pass
+    }
+    try await use(counting.port)
+    counting.stop()
+    let seed = UInt64.random(in: .min ... .max)
+    let random = Seeded(seed)
+    for counter in counters {
+        let total = counter.passed.withLock { $0 }
+        #expect(total > pieces)
+        for piece in 0..<pieces {
+            let at = total * piece / pieces + Int(random.next() % UInt64(max(total / pieces, 1)))
+            let cut = OneCut(counter.direction, at: at, isReset: piece % 2 == 0)
+            let relay = try CuttingRelay(to: server) { passing, bytes in cut.judge(passing, bytes) }
+            defer { relay.stop() }
+            do { try await use(relay.port) } catch { Issue.record("\(counter.direction) at \(at) of \(total), seed \(seed): \(error)") }
+        }
+    }
 }

@@ -52,6 +52,8 @@ enum SFTPLab {
     static let address = environment["CAIRN_SFTP"]
     static let directory = environment["CAIRN_SFTP_DIR"] ?? ""
     static let small = environment["CAIRN_SFTP_SMALL"]
+    /// A file with this user's password for that server alone, where it can have one.
+    static let password = environment["CAIRN_SFTP_PASSWORD"]
     static var isThere: Bool { address != nil }
     static let turnstile = Lab.Turnstile()
 

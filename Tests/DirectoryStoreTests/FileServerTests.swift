@@ -58,79 +58,10 @@ struct FileServerTests {
         FileManager.default.subpaths(atPath: root + "/.tmp") ?? []
     }
 
-    /// What a store must have done when all its calls came back, whatever happened on the way.
-    private func useAll(_ store: FileServerStore, _ kind: ServerKind) async throws {
-        let bytes = content(40_000)
-        try await store.write(bytes, to: "objects/p0", replication: 1)
-        try await store.makeDirectory("open/1")
-        #expect(try await store.commit([1, 2, 3], as: "open/1/m1.json", replication: 1))
-        #expect(try await store.createExclusively([4, 5], at: "epochs/1.json"))
-        #expect(try await !store.createExclusively([6], at: "epochs/1.json"))
-        #expect(try await store.moveDirectory("open/1", to: "sealed/1"))
-        #expect(try await !store.commit([7], as: "open/1/m2.json", replication: 1))
-        #expect(try await store.list("sealed/1").map(\.name) == ["m1.json"])
-        #expect(try await store.list("open").isEmpty)
-        #expect(try await store.read("sealed/1/m1.json") == [1, 2, 3])
-        #expect(try await store.read("epochs/1.json") == [4, 5])
-        #expect(try await store.read("objects/p0") == bytes)
-        try await store.remove("objects")
-        #expect(try await store.list("objects").isEmpty)
-    }
-
-    /// Counts what passes, and ends a connection once, at a byte.
-    private final class OneCut: Sendable {
-        let passed = Mutex(0)
-        let isDone = Mutex(false)
-        let direction: CuttingRelay.Passing.Direction
-        let at: Int
-        let isReset: Bool
-        init(_ direction: CuttingRelay.Passing.Direction, at: Int, isReset: Bool) {
-            self.direction = direction
-            self.at = at
-            self.isReset = isReset
-        }
-        func judge(_ passing: CuttingRelay.Passing, _ bytes: [UInt8]) -> CuttingRelay.Verdict {
-            guard passing.direction == direction else { return .pass }
-            return passed.withLock { passed in
-                let before = passed
-                passed += bytes.count
-                guard before <= at, at < passed else { return .pass }
-                isDone.withLock { $0 = true }
-                return .cut(after: at - before, isReset: isReset)
-            }
-        }
-    }
-
     @Test("a connection that ends at any byte, either way, changes nothing of what comes of it", arguments: ServerKind.present)
     func cutAnywhere(kind: ServerKind) async throws {
-        // How much passes when nothing is cut; then one cut in each of so many pieces of it.
-        var totals: [CuttingRelay.Passing.Direction: Int] = [:]
-        try await kind.withRoot { root in
-            let counters = [CuttingRelay.Passing.Direction.up, .down].map { OneCut($0, at: .max, isReset: false) }
-            let relay = try CuttingRelay(to: try kind.port) { passing, bytes in
-                for counter in counters { _ = counter.judge(passing, bytes) }
-                return .pass
-            }
-            try await useAll(try kind.store(try kind.server(port: relay.port), root: root), kind)
-            relay.stop()
-            for counter in counters { totals[counter.direction] = counter.passed.withLock { $0 } }
-        }
-        let seed = UInt64.random(in: .min ... .max)
-        let random = Seeded(seed)
-        let pieces = 8
-        for direction in CuttingRelay.Passing.Direction.allCases {
-            let total = try #require(totals[direction])
-            for piece in 0..<pieces {
-                let at = total * piece / pieces + Int(random.next() % UInt64(max(total / pieces, 1)))
-                let cut = OneCut(direction, at: at, isReset: piece % 2 == 0)
-                try await kind.withRoot { root in
-                    let relay = try CuttingRelay(to: try kind.port) { passing, bytes in cut.judge(passing, bytes) }
-                    defer { relay.stop() }
-                    do { try await useAll(try kind.store(try kind.server(port: relay.port), root: root, stallSeconds: 2), kind) } catch {
-                        Issue.record("\(direction) at \(at) of \(total), seed \(seed): \(error)")
-                    }
-                }
-            }
+        try await cuttingAnywhere(before: try kind.port) { port in
+            try await kind.withRoot { root in try await useAll(try kind.store(try kind.server(port: port), root: root, stallSeconds: 2)) }
         }
     }
 
@@ -151,7 +82,7 @@ struct FileServerTests {
             let store = try kind.store(try kind.server(port: relay.port), root: root, stallSeconds: 3)
             try await store.write(part, to: "d/x", replication: 1)
             #expect(try await kind.store(root: root).read("d/x") == part)
-            if kind == .ftp { #expect((8 << 20...15 << 20).contains(sent.withLock { $0 }), "\(sent.withLock { $0 }) bytes were sent") }
+            if kind != .ftpTLS { #expect((8 << 20...15 << 20).contains(sent.withLock { $0 }), "\(sent.withLock { $0 }) bytes were sent") }
             #expect(unfinished(root).isEmpty)
         }
     }
@@ -243,6 +174,22 @@ struct FileServerTests {
             try await store.write([1, 2, 3], to: "d/x", replication: 1)
             #expect(held.withLock { $0 })
             #expect(try await store.read("d/x") == [1, 2, 3])
+        }
+    }
+
+    @Test("a server that is slow, longer than one that stops would be waited for, is used", arguments: ServerKind.present)
+    func slow(kind: ServerKind) async throws {
+        try await kind.withRoot { root in
+            // Chunks of at most 64 KiB, of which each waits.
+            let relay = try CuttingRelay(to: try kind.port) { passing, bytes in
+                usleep(25_000)
+                return .pass
+            }
+            defer { relay.stop() }
+            let store = try kind.store(try kind.server(port: relay.port), root: root, stallSeconds: 2)
+            try await store.write(part, to: "d/x", replication: 1)
+            #expect(try await store.read("d/x") == part)
+            #expect(try await store.createExclusively([1], at: "d/y"))
         }
     }
 
@@ -390,6 +337,44 @@ struct FileServerTests {
         #expect(!health.reachable && !health.detail.contains("not-the-password"))
     }
 
+    @Test("a password opens an SFTP server, and no error tells it", .enabled(if: SFTPLab.password != nil))
+    func password() async throws {
+        let file = try #require(SFTPLab.password)
+        var server = try SFTPLab.server()
+        server.secret = .password(file)
+        try await ServerKind.sftp.withRoot { root in
+            let store = try ServerKind.sftp.store(server, root: root)
+            try await store.write(part, to: "d/x", replication: 1)
+            #expect(try await store.read("d/x") == part)
+        }
+        let wrong = try secret("not-the-password\n", mode: 0o600)
+        defer { unlink(wrong) }
+        server.secret = .password(wrong)
+        let store = try ServerKind.sftp.store(server, root: "/tmp")
+        guard case .denied(path: "x", let detail) = await thrown({ () throws(StoreError) in try await store.read("x") }) else {
+            Issue.record("it was let in")
+            return
+        }
+        #expect(detail.contains(server.authority) && !detail.contains("not-the-password"), "\(detail)")
+    }
+
+    @Test("a directory that may not be entered is no empty one, and nothing that is not there", arguments: ServerKind.present)
+    func closedDirectory(kind: ServerKind) async throws {
+        // Root passes everywhere; vsftpd and sshd of the lab are root's where we are.
+        guard geteuid() != 0 else { return }
+        try await kind.withRoot { root in
+            let store = try kind.store(root: root)
+            try await store.makeDirectory("open/1")
+            #expect(try await store.commit([1], as: "open/1/m.json", replication: 1))
+            chmod(root + "/open", 0)
+            defer { chmod(root + "/open", 0o755) }
+            for error in [
+                await thrown { () throws(StoreError) in try await store.list("open") },
+                await thrown { () throws(StoreError) in try await store.commit([2], as: "open/1/n.json", replication: 1) },
+            ] { if case .denied = error { continue } else { Issue.record("\(String(describing: error))") } }
+        }
+    }
+
     @Test("a secret that others can read is refused, with what to do", arguments: [0o640, 0o604, 0o660, 0o666])
     func openSecret(mode: Int) throws {
         let file = try secret("password\n", mode: mode)
@@ -435,11 +420,15 @@ struct FileServerTests {
 
     @Test("a certificate for another name is not taken", .enabled(if: FTPLab.isThere))
     func wrongName() async throws {
-        // The certificate is for 127.0.0.1 and localhost.
-        let store = try FTPLab.store(try FTPLab.server(.explicit, host: "127.0.0.2"), root: "/tmp", patience: .milliseconds(100))
-        switch await thrown({ () throws(StoreError) in try await store.read("x") }) {
-        case .denied, .unavailable: break
-        case let other: Issue.record("\(String(describing: other))")
+        // The certificate is for 127.0.0.1 and localhost; the server is reached by another name of this machine.
+        let relay = try CuttingRelay(at: "127.0.0.2", to: try ServerKind.ftpTLS.port) { _, _ in .pass }
+        defer { relay.stop() }
+        let plain = try FTPLab.store(try FTPLab.server(.none, port: relay.port, host: "127.0.0.2"), root: FTPLab.freshRoot())
+        #expect(await plain.health().reachable)
+        let store = try FTPLab.store(try FTPLab.server(.explicit, port: relay.port, host: "127.0.0.2"), root: "/tmp")
+        guard case .denied = await thrown({ () throws(StoreError) in try await store.read("x") }) else {
+            Issue.record("it was talked to")
+            return
         }
         let named = try FTPLab.store(try FTPLab.server(.explicit, host: "localhost"), root: FTPLab.freshRoot())
         #expect(await named.health().reachable)

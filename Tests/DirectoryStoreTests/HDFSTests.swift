@@ -73,6 +73,109 @@ struct HDFSTests {
         }
     }
 
+    @Test("a connection with the NameNode that ends at any byte, either way, changes nothing of what comes of it")
+    func cutNameNode() async throws {
+        try await alone {
+            let port = try #require(Int(nameNode.split(separator: ":").last ?? ""))
+            var number = 0
+            try await cuttingAnywhere(before: port) { port in
+                number += 1
+                try await useAll(try Lab.store(["http://127.0.0.1:\(port)"], root: "\(root)/\(number)", stallSeconds: 2))
+            }
+        }
+    }
+
+    @Test("a transfer that ends at any byte is made again or goes on, and what comes of it is whole", arguments: ["CREATE", "OPEN"])
+    func cutTransfer(operation: String) async throws {
+        try await alone {
+            let seed = UInt64.random(in: .min ... .max)
+            let random = Seeded(seed)
+            for piece in 0..<8 {
+                let at = piece * (2 << 20) + Int(random.next() % (2 << 20))
+                let proxy = try CuttingProxy(nameNode: nameNode, dataNodes: Lab.dataNodes()) { transfer in
+                    transfer.operation == operation && transfer.count == 1 ? .init(after: at) : nil
+                }
+                let store = try Lab.store([proxy.address], root: root)
+                do {
+                    try await store.write(part, to: "d/\(piece)", replication: 2)
+                    #expect(try await store.read("d/\(piece)") == part, "at \(at), seed \(seed)")
+                } catch { Issue.record("at \(at), seed \(seed): \(error)") }
+                #expect(proxy.transfers.count { $0.operation == operation } > 1, "at \(at), seed \(seed)")
+            }
+        }
+    }
+
+    @Test("a server that stops answering is left: a NameNode is asked again, another DataNode takes the transfer", arguments: ["", "CREATE", "OPEN"])
+    func hanging(operation: String) async throws {
+        try await alone {
+            let proxy = try CuttingProxy(nameNode: nameNode, dataNodes: Lab.dataNodes()) { transfer in
+                transfer.operation == operation && transfer.count == 1 ? .init(after: 5 << 20, holds: true) : nil
+            }
+            // The NameNode's first connection, in the middle of what it has to say.
+            let front = try #require(Int(proxy.address.split(separator: ":").last ?? ""))
+            let relay = try CuttingRelay(to: front) { passing, bytes in
+                operation.isEmpty && passing.direction == .down && passing.connection == 1 ? .hold : .pass
+            }
+            defer { relay.stop() }
+            let store = try Lab.store(["http://127.0.0.1:\(relay.port)"], root: root, stallSeconds: 2)
+            try await store.write(part, to: "d/x", replication: 2)
+            #expect(try await store.read("d/x") == part)
+            guard !operation.isEmpty else { return }
+            let transfers = proxy.transfers.filter { $0.operation == operation }
+            #expect(transfers.count > 1 && transfers.dropFirst().allSatisfy { $0.dataNode != transfers[0].dataNode })
+        }
+    }
+
+    @Test("servers that are slow, longer than one that stops would be waited for, are used")
+    func slow() async throws {
+        try await alone {
+            // 256 chunks: 5 s each way.
+            let proxy = try CuttingProxy(nameNode: nameNode, dataNodes: Lab.dataNodes(), pause: 20_000)
+            let store = try Lab.store([proxy.address], root: root, stallSeconds: 2)
+            try await store.write(part, to: "d/x", replication: 2)
+            #expect(try await store.read("d/x") == part)
+        }
+    }
+
+    @Test("a block that is damaged on a DataNode's disk is read from another; damaged on all of them, it is no content")
+    func corrupted() async throws {
+        try await alone {
+            let store = try Lab.store(root: root, patience: .seconds(5))
+            // Of a length that no other block has.
+            let bytes = content((1 << 20) + 4_321)
+            try await store.write(bytes, to: "x", replication: 3)
+            var blocks: [String] = []
+            // The last of the copies becomes a block a moment after the others.
+            try await Lab.wait(for: "three copies") {
+                blocks = (FileManager.default.subpaths(atPath: Lab.directory) ?? []).map { Lab.directory + "/" + $0 }.filter { file in
+                    guard (file as NSString).lastPathComponent.hasPrefix("blk_"), file.contains("/finalized/") else { return false }
+                    var status = stat()
+                    return stat(file, &status) == 0 && Int(status.st_size) == bytes.count
+                }
+                return blocks.count == 3
+            }
+            func spoil(_ file: String) throws {
+                let handle = try FileHandle(forUpdating: URL(fileURLWithPath: file))
+                try handle.seek(toOffset: 700_000)
+                try handle.write(contentsOf: [bytes[700_000] ^ 1])
+                try handle.close()
+            }
+            try spoil(blocks[0])
+            for _ in 0..<4 { #expect(try await store.read("x") == bytes) }
+            for block in blocks.dropFirst() where FileManager.default.fileExists(atPath: block) { try spoil(block) }
+            do throws(StoreError) {
+                let read = try await store.read("x")
+                // The NameNode may have had a whole copy made meanwhile.
+                #expect(read == bytes)
+            } catch {
+                switch error {
+                case .damaged(path: "x", _), .unavailable(path: "x", _): break
+                default: Issue.record("\(error)")
+                }
+            }
+        }
+    }
+
     @Test("an upload that breaks in the middle is sent again, by another DataNode", arguments: [false, true])
     func brokenUpload(kills: Bool) async throws {
         try await alone {
@@ -216,11 +319,11 @@ struct HDFSTests {
         }
     }
 
-    @Test("leftovers of an hour ago are removed, later ones not")
+    @Test("leftovers of three hours ago are removed, later ones not")
     func leftovers() async throws {
         try await alone {
             let store = try Lab.store(root: root)
-            for (name, age) in [("old", 3_700.0), ("young", 3_500)] {
+            for (name, age) in [("old", 3 * 3_600 + 100.0), ("young", 3 * 3_600 - 100)] {
                 let create = WebHDFS.Operation(method: "PUT", name: "CREATE", file: path(".tmp/" + name), path: name)
                 _ = try await store.hdfs.transfer(create, body: [1])
                 let time = Int64((Date().timeIntervalSince1970 - age) * 1_000)

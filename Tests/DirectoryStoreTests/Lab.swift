@@ -13,10 +13,11 @@ enum Lab {
         .appendingPathComponent("scripts/lab").path
 
     /// A store at a root of its own.
-    static func store(_ nameNodes: [String]? = nil, root: String, patience: Duration = .seconds(60)) throws -> WebHDFSStore {
+    static func store(_ nameNodes: [String]? = nil, root: String, patience: Duration = .seconds(60), stallSeconds: Int = 15) throws -> WebHDFSStore {
         let addresses = try nameNodes ?? [#require(nameNode)]
         return try WebHDFSStore(
-            nameNodes: addresses, root: root, identity: .user("cairn"), random: Seeded(UInt64.random(in: .min ... .max)), patience: patience)
+            nameNodes: addresses, root: root, identity: .user("cairn"), random: Seeded(UInt64.random(in: .min ... .max)), patience: patience,
+            stallSeconds: stallSeconds)
     }
 
     static func freshRoot() -> String { "/tests/" + UUID().uuidString }

@@ -57,6 +57,12 @@ final class Exchange {
             .flatMap { Int($0.drop { $0 != ":" }.dropFirst().trimmingCharacters(in: .whitespaces)) } ?? 0
     }
 
+    /// What of the body came with the head, once.
+    func takeEarly() -> [UInt8] {
+        defer { early = [] }
+        return early
+    }
+
     private var isChunked: Bool { head.lowercased().contains("\r\ntransfer-encoding: chunked") }
 
     /// Of the body, this many bytes, or as many as come.

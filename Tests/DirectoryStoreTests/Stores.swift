@@ -100,3 +100,22 @@ func thrown<Value>(_ body: () async throws(StoreError) -> Value) async -> StoreE
 }
 
 func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+/// What a store must have done when all its calls came back, whatever happened on the way.
+func useAll(_ store: any CheckpointStore) async throws {
+    let bytes = content(40_000)
+    try await store.write(bytes, to: "objects/p0", replication: 1)
+    try await store.makeDirectory("open/1")
+    #expect(try await store.commit([1, 2, 3], as: "open/1/m1.json", replication: 1))
+    #expect(try await store.createExclusively([4, 5], at: "epochs/1.json"))
+    #expect(try await !store.createExclusively([6], at: "epochs/1.json"))
+    #expect(try await store.moveDirectory("open/1", to: "sealed/1"))
+    #expect(try await !store.commit([7], as: "open/1/m2.json", replication: 1))
+    #expect(try await store.list("sealed/1").map(\.name) == ["m1.json"])
+    #expect(try await store.list("open").isEmpty)
+    #expect(try await store.read("sealed/1/m1.json") == [1, 2, 3])
+    #expect(try await store.read("epochs/1.json") == [4, 5])
+    #expect(try await store.read("objects/p0") == bytes)
+    try await store.remove("objects")
+    #expect(try await store.list("objects").isEmpty)
+}

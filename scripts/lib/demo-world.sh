@@ -121,6 +121,9 @@ world_kill_node() {
   for process in $(world_guests "$1"); do kill -KILL "$process" 2>/dev/null || true; done
 }
 
+# world_kill_agent NODE - without warning; its guests live on.
+world_kill_agent() { end_process "$world/processes/agent-$1" 0; }
+
 # world_kill_manager - without warning.
 world_kill_manager() { end_process "$world/processes/manager" 0; }
 

@@ -31,6 +31,7 @@ sftp_make() {
   printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$directory/host.pub")" >"$directory/known_hosts"
   printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$directory/other-key.pub")" >"$directory/other_known_hosts"
   ssh-keygen -l -E sha256 -f "$directory/host.pub" | cut -d' ' -f2 >"$directory/fingerprint"
+  sftp_password
   cat >"$directory/sshd.conf" <<CONF
 ListenAddress 127.0.0.1
 Port $port
@@ -39,8 +40,8 @@ AuthorizedKeysFile $directory/authorized_keys
 PidFile none
 StrictModes no
 UsePAM no
-PermitRootLogin prohibit-password
-PasswordAuthentication no
+PermitRootLogin yes
+PasswordAuthentication $([[ -f $directory/password ]] && echo yes || echo no)
 KbdInteractiveAuthentication no
 AllowUsers $(id -un)
 Subsystem sftp internal-sftp
@@ -51,10 +52,24 @@ PrintMotd no
 CONF
 }
 
+# sftp_password - a password for this user that holds for this server alone: it sees another /etc/shadow than everybody else. Where mounts are not to be
+# had, there is none.
+sftp_password() {
+  ((EUID == 0)) && unshare --mount mount --bind /etc/shadow /etc/shadow 2>/dev/null || { say "no password can be had here: keys alone are tried"; return 0; }
+  lab_secret >"$directory/password"
+  chmod 600 "$directory/password"
+  (umask 077; printf '%s:%s:19000:0:99999:7:::\n' "$(id -un)" "$(openssl passwd -6 -stdin <"$directory/password")" >"$directory/shadow")
+}
+
 # sftp_become NAME - becomes the server.
-sftp_become() { exec setsid "$(sftp_program)" -D -e -f "$directory/$1.conf"; }
+sftp_become() {
+  [[ -f $directory/shadow ]] || exec setsid "$(sftp_program)" -D -e -f "$directory/$1.conf"
+  # shellcheck disable=SC2016  # for the shell inside
+  exec setsid unshare --mount sh -c 'mount --bind "$1" /etc/shadow && exec "$2" -D -e -f "$3"' sh "$directory/shadow" "$(sftp_program)" "$directory/$1.conf"
+}
 
 sftp_environment() {
   printf 'export CAIRN_SFTP=127.0.0.1:%s\nexport CAIRN_SFTP_USER=%s\nexport CAIRN_SFTP_DIR=%s\n' \
     "$(<"$directory/sshd.port")" "$(id -un)" "$directory"
+  [[ ! -f $directory/password ]] || printf 'export CAIRN_SFTP_PASSWORD=%s\n' "$directory/password"
 }

@@ -5,7 +5,7 @@ xen_test_steps=(conformance pauses unions use-case)
 
 # xen_test - exit code 0 when all of it was shown.
 xen_test() {
-  local step status=0
+  local step status=0 beside=
   top=$(dirname "$here")
   [[ -z $xen_out || -d $(dirname "$xen_out") ]] || fail 2 "there is no directory for $xen_out"
   for step in ${xen_only//,/ }; do
@@ -21,20 +21,27 @@ xen_test() {
   xen_test_parts
   xen_say "starting two Xen hosts"
   xen_up >"$results/up.log"
+  rm -f "$results/failed"
   for step in "${xen_test_steps[@]}"; do
-    [[ -z $xen_only || ,$xen_only, == *,$step,* ]] || continue
-    local begun=$SECONDS outcome=passed
-    xen_say "$step"
-    # In a shell of its own, since a failed step is not to keep the others from being shown; and waited for, since within a
-    # condition no failure would end it.
-    ("xen_test_${step//-/_}") &
-    remember_process "$results/processes/step" "$!" || true
-    wait "$!" || { outcome=failed; status=1; }
-    # What an earlier run into the same directory said of this step is over.
-    [[ ! -f $results/steps.jsonl ]] || sed -i "/\"step\":\"$step\"/d" "$results/steps.jsonl"
-    printf '{"step":"%s","outcome":"%s","seconds":%d}\n' "$step" "$outcome" $((SECONDS - begun)) >>"$results/steps.jsonl"
-    xen_say "$step: $outcome after $((SECONDS - begun)) s"
+    xen_wants "$step" || continue
+    case $step in
+      conformance)
+        # Host a comes through its half first, and takes the unions then.
+        rm -f "$results/a-is-free"
+        if xen_wants unions; then
+          xen_step unions "$results/a-is-free" &
+          beside=$!
+          remember_process "$results/processes/beside" "$beside" || true
+        fi
+        xen_step conformance
+        : >"$results/a-is-free"
+        if [[ -n $beside ]]; then wait "$beside"; fi
+        ;;
+      unions) if [[ -z $beside ]]; then xen_step unions; fi ;;
+      *) xen_step "$step" ;;
+    esac
   done
+  [[ ! -f $results/failed ]] || status=1
   xen_describe >"$results/lab.json"
   python3 "$xen_helpers/report.py" "$results" "$results/report" || status=1
   cat "$results/report.md"
@@ -43,32 +50,84 @@ xen_test() {
   exit "$status"
 }
 
+xen_wants() { [[ -z $xen_only || ,$xen_only, == *,$1,* ]]; }
+
+# xen_step STEP [FILE] - once FILE is there, run the step, and write down what came of it. Not to be called in a condition: nothing in the step would end
+# it then.
+xen_step() {
+  local begun outcome=passed
+  [[ -z ${2:-} ]] || until [[ -f $2 ]]; do sleep 0.5; done
+  begun=$SECONDS
+  xen_say "$1"
+  # In a shell of its own, since a failed step is not to keep the others from being shown.
+  ("xen_test_${1//-/_}") &
+  remember_process "$results/processes/$1" "$!" || true
+  wait "$!" || outcome=failed
+  (
+    flock 9
+    # What an earlier run into the same directory said of this step is over.
+    [[ ! -f $results/steps.jsonl ]] || sed -i "/\"step\":\"$1\"/d" "$results/steps.jsonl"
+    printf '{"step":"%s","outcome":"%s","seconds":%d}\n' "$1" "$outcome" $((SECONDS - begun)) >>"$results/steps.jsonl"
+  ) 9>"$results/steps.lock"
+  [[ $outcome == passed ]] || : >"$results/failed"
+  xen_say "$1: $outcome after $((SECONDS - begun)) s"
+}
+
 xen_say() { printf '\n== %s (%d min %02d s so far)\n' "$*" $(((SECONDS - xen_begun) / 60)) $(((SECONDS - xen_begun) % 60)) >&2; }
 
 xen_test_end() {
   local status=$? record
+  # With all that they started.
+  for record in setup tests; do
+    if record=$(remembered_process "$results/processes/$record"); then kill -TERM -- "-$record" 2>/dev/null || true; fi
+  done
   for record in "$results"/processes/*; do [[ ! -f $record ]] || end_process "$record" 1 || true; done
   "$here/lab" hdfs down --dir "$directory/hdfs" || true
   if ((status == 0)) && [[ -z $xen_results ]]; then rm -rf "$results"; else say "logs are in $results"; fi
   xen_down
 }
 
+# xen_beside NAME COMMAND... - run it while others do, in a session of its own; what it says goes to NAME.log.
+xen_beside() {
+  local name=$1
+  shift
+  setsid "$@" >"$results/$name.log" 2>&1 </dev/null &
+  remember_process "$results/processes/$name" "$!" || true
+  xen_started[$name]=$!
+}
+
+# xen_beside_done NAME - wait for it; end with what it said last when it did not come through.
+xen_beside_done() {
+  wait "${xen_started[$1]}" || {
+    tail -n 20 "$results/$1.log" >&2
+    fail 1 "$1 did not come through; the whole of it: $results/$1.log"
+  }
+  rm -f "$results/processes/$1"
+}
+declare -gA xen_started=()
+
 # xen_test_parts - the programs and images.
 xen_test_parts() {
+  xen_from_nothing=true
+  if xen_cache_is_whole || [[ -n $xen_bundle$xen_cairn || -d $top/.build-xen || -d $top/.build-xen-tests ]]; then xen_from_nothing=false; fi
   xen_say "installing what is missing"
-  "$here/setup" --xen --hdfs
+  "$here/setup"
+  # The builds need none of the rest, nor both processors all the time.
+  xen_beside setup "$here/setup" --xen --hdfs
   cd "$top"
-  if [[ -z $xen_bundle ]]; then
-    xen_say "building the tests"
-    CAIRN_ROOMS=LibvirtHypervisor swift build --build-tests --scratch-path .build-xen-tests
-    xen_bundle=$(CAIRN_ROOMS=LibvirtHypervisor swift build --build-tests --scratch-path .build-xen-tests --show-bin-path)/cairnPackageTests.xctest
-  fi
   cairn=$xen_cairn
-  if [[ -z $cairn ]]; then
-    xen_say "building cairn with Swift's libraries in it (release; the first time takes some minutes)"
-    swift build -c release --static-swift-stdlib --product cairn --scratch-path .build-xen
-    cairn=$(swift build -c release --static-swift-stdlib --product cairn --scratch-path .build-xen --show-bin-path)/cairn
+  if [[ -z $xen_bundle ]]; then
+    xen_beside tests env CAIRN_ROOMS=LibvirtHypervisor swift build --build-tests --scratch-path .build-xen-tests
+    xen_bundle=$top/.build-xen-tests/debug/cairnPackageTests.xctest
   fi
+  if [[ -z $cairn ]]; then
+    xen_say "building cairn with Swift's libraries in it (release; the first time takes some minutes), and beside it the tests and dom0's root file system"
+    swift build -c release --static-swift-stdlib --product cairn --scratch-path .build-xen
+    cairn=$top/.build-xen/release/cairn
+  fi
+  xen_say "waiting for what was made beside it"
+  xen_beside_done setup
+  [[ -z ${xen_started[tests]:-} ]] || xen_beside_done tests
   xen_say "making guest images"
   rm -rf "$results/images"
   "$cairn" image build "$results/images/auto"
@@ -98,18 +157,26 @@ xen_suite() {
 # Paravirtualised guests on one host while the other runs those with a virtualised processor.
 xen_test_conformance() {
   local pv=0 pvh=0
-  xen_suite a "$results/conformance-pv.log" "$results/images/auto" CAIRN_XEN_GUESTS=pv --filter HypervisorConformance &
+  {
+    xen_suite a "$results/conformance-pv.log" "$results/images/auto" CAIRN_XEN_GUESTS=pv --filter HypervisorConformance && pv=0 || pv=1
+    : >"$results/a-is-free"
+    ((pv == 0))
+  } &
   local beside=$!
   xen_suite b "$results/conformance-pvh.log" "$results/images/auto" CAIRN_XEN_GUESTS=pvh --filter HypervisorConformance || pvh=1
   wait "$beside" || pv=1
   ((pv == 0 && pvh == 0))
 }
 
-# Nothing else runs meanwhile.
+# Nothing else runs meanwhile, and each host has a processor of this machine: a for PV, b for PVH.
 xen_test_pauses() {
-  xen_suite a "$results/pauses.log" "$results/images/auto" CAIRN_XEN_PAUSES=3 CAIRN_XEN_GUESTS=pv,pvh --filter XenPauses
-  sed -n 's/^PAUSE //p' "$results/pauses.log" >"$results/pauses.jsonl"
-  [[ -s $results/pauses.jsonl ]]
+  local pv=0 pvh=0
+  xen_suite a "$results/pauses-pv.log" "$results/images/auto" CAIRN_XEN_PAUSES=3 CAIRN_XEN_GUESTS=pv --filter XenPauses &
+  local beside=$!
+  xen_suite b "$results/pauses-pvh.log" "$results/images/auto" CAIRN_XEN_PAUSES=3 CAIRN_XEN_GUESTS=pvh --filter XenPauses || pvh=1
+  wait "$beside" || pv=1
+  sed -n 's/^PAUSE //p' "$results/pauses-pv.log" "$results/pauses-pvh.log" >"$results/pauses.jsonl"
+  ((pv == 0 && pvh == 0)) && [[ -s $results/pauses.jsonl ]]
 }
 
 # A guest with each union, captured and gone on from elsewhere, as in the conformance suite.
@@ -128,10 +195,10 @@ xen_describe() {
     --argjson memory "$(($(awk '/^MemTotal/ { print $2 }' /proc/meminfo) * 1024))" --arg qemu "$(qemu-system-x86_64 --version | sed -n '1s/.*version //p')" \
     --arg xen "$(xen_version xen-hypervisor-4.17-amd64 "$cache")" --arg kernel "$(grep -oE '^linux-image-.*' "$cache/made-of.txt" | head -n 1)" \
     --arg libvirt "$(xen_version libvirt-daemon-driver-xen "$cache")" --arg guest "$(jq -r .kernelVersion "$results/images/auto/image.json")" \
-    --argjson hostMemory "$((xen_memory << 20))" --argjson dom0Memory "$((xen_dom0_memory << 20))" --argjson seconds $((SECONDS - xen_begun)) \
+    --argjson hostMemory "$((xen_memory << 20))" --argjson dom0Memory "$((xen_dom0_memory << 20))" --argjson seconds $((SECONDS - xen_begun)) --argjson fromNothing "$xen_from_nothing" \
     --arg commit "$(git -C "$top" rev-parse HEAD 2>/dev/null || true)" --arg at "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
     '{at: $at, commit: $commit, processor: $processor, cores: $cores, memoryBytes: $memory, qemu: $qemu, xen: $xen, dom0Kernel: $kernel,
-      libvirt: $libvirt, guestKernel: $guest, hostMemoryBytes: $hostMemory, dom0MemoryBytes: $dom0Memory, seconds: $seconds}'
+      libvirt: $libvirt, guestKernel: $guest, hostMemoryBytes: $hostMemory, dom0MemoryBytes: $dom0Memory, seconds: $seconds, fromNothing: $fromNothing}'
 }
 
 xen_version() { sed -n "s/^$1_\\([^_]*\\).*/\\1/p" "$2/made-of.txt" | head -n 1; }

@@ -1,3 +1,4 @@
+import CResources
 import Foundation
 import Ports
 import Vocabulary
@@ -32,7 +33,7 @@ package struct DirectoryStore: CheckpointStore {
 
     package func write(_ bytes: [UInt8], to path: String, replication: Int) async throws(StoreError) {
         try await work(path) { () throws(StoreError) in
-            if holds(path, bytes) { return }
+            if holds(path, bytes) { return try synchroniseParent(of: path) }
             try makeParents(of: path)
             let temporary = try writeTemporary(bytes, for: path)
             guard rename(temporary, full(path)) == 0 else { throw failure(path, "rename", removing: temporary) }
@@ -54,10 +55,16 @@ package struct DirectoryStore: CheckpointStore {
                 }
                 guard code == EEXIST else { throw error(path, "link", code) }
                 guard try contents(path) == bytes else { throw .alreadyExists(path: path) }
+                // By an attempt that may not have come as far as this.
+                try synchroniseParent(of: path)
                 return true
             }
             unlink(temporary)
             try synchroniseParent(of: path)
+            if cairn_is_on_nfs(root) != 0, !isWhereItWasPut(path) {
+                throw .unavailable(
+                    path: path, detail: "its directory was moved away meanwhile, and NFS does not tell whether that was before or after")
+            }
             return true
         }
     }
@@ -197,6 +204,15 @@ package struct DirectoryStore: CheckpointStore {
             offset += count
         }
         return bytes
+    }
+
+    /// An NFS client may believe for a while that a directory still has the name from which another host moved it away, and links into it there. Opening
+    /// what that directory lies in makes it ask the server (close-to-open consistency).
+    private func isWhereItWasPut(_ path: String) -> Bool {
+        let parent = StorePath.parent(of: path)
+        let above = open(parent.flatMap { StorePath.parent(of: $0) }.map { full($0) } ?? root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if above >= 0 { close(above) }
+        return parentIsThere(path)
     }
 
     private func parentIsThere(_ path: String) -> Bool {

@@ -89,7 +89,7 @@ struct Conversation: Sendable {
             if let found = try await listing(of: directory, timeoutSeconds) { return found }
             if try await !exists(directory) { return nil }
         }
-        throw .final(.denied(path: directory, detail: "the server does not list this directory"))
+        throw .final(.denied(path: directory, detail: "it is there, and the server does not list it, or does not let us in"))
     }
 
     /// By STAT; nil when the directory itself is not in it. With -a it is: a server that cannot open one says that there is nothing, and that is no
@@ -106,11 +106,21 @@ struct Conversation: Sendable {
         return found.contains { $0.name == "." } ? found : nil
     }
 
+    /// FTP says the same of a directory that may not be entered as of one that is not there; but what it lies in lists it.
     private func exists(_ directory: String) async throws(Trouble) -> Bool {
-        do throws(Trouble) { try await command(["CWD " + directory]) } catch .server(.refused) { return false } catch .server(.missing) {
-            return false
+        do throws(Trouble) {
+            try await command(["CWD " + directory])
+            return true
+        } catch {
+            switch error {
+            case .server(.refused), .server(.missing): break
+            default: throw error
+            }
         }
-        return true
+        let above = FileServerStore.above(directory)
+        guard above != directory, let there = try await entries(of: above) else { return false }
+        let name = directory.split(separator: "/").last ?? ""
+        return there.contains { $0.name == name && $0.isDirectory }
     }
 
     /// A part of a directory must not be taken for all of it: one line that cannot be read is an error.

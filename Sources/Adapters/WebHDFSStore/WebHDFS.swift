@@ -33,11 +33,11 @@ package struct WebHDFS: Sendable {
         case token(file: String)
     }
 
-    init(nameNodes: [String], identity: Identity, authorities: String?, patience: Duration, random: any RandomSource) {
+    init(nameNodes: [String], identity: Identity, authorities: String?, patience: Duration, stallSeconds: Int, random: any RandomSource) {
         self.nameNodes = nameNodes
         self.identity = identity
-        client = HTTPClient(connectSeconds: 5, authorities: authorities, negotiates: identity == .kerberos)
-        dataNodeClient = HTTPClient(connectSeconds: 5, authorities: authorities)
+        client = HTTPClient(connectSeconds: 5, stallSeconds: stallSeconds, authorities: authorities, negotiates: identity == .kerberos)
+        dataNodeClient = HTTPClient(connectSeconds: 5, stallSeconds: stallSeconds, authorities: authorities)
         self.patience = patience
         self.random = random
     }

@@ -285,14 +285,15 @@ extension WebHDFSStore {
 
     // MARK: Leftovers
 
-    /// Once an hour, removes what writers who did not live to do it left an hour ago or earlier, by the NameNode's clock.
+    /// Once an hour, removes what writers who did not live to do it began three hours ago or earlier, by the NameNode's clock: no upload of one object takes that
+    /// long.
     private func removeLeftovers(as new: FileStatus) async {
         guard housekeeping.begins(ContinuousClock.now) else { return }
         do throws(StoreError) {
             let scratch = root + "/" + StorePath.scratch
             let soon = ContinuousClock.now
             let found = try await statuses(below: scratch, for: StorePath.scratch, until: soon)
-            for old in found where new.modificationTime - old.modificationTime > 3_600_000 {
+            for old in found where new.modificationTime - old.modificationTime > 3 * 3_600_000 {
                 try await remove(scratch + "/" + old.pathSuffix, for: StorePath.scratch, until: soon)
             }
         } catch { housekeeping.failed() }

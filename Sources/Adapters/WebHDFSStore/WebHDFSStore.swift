@@ -52,7 +52,7 @@ package struct WebHDFSStore: CheckpointStore {
     /// - Throws: `.failed` for addresses that are none.
     package init(
         nameNodes: [String], root: String, identity: WebHDFS.Identity, authorities: String? = nil, random: any RandomSource,
-        patience: Duration = .seconds(60)
+        patience: Duration = .seconds(60), stallSeconds: Int = 15
     ) throws(StoreError) {
         var addresses: [String] = []
         for name in nameNodes {
@@ -78,7 +78,8 @@ package struct WebHDFSStore: CheckpointStore {
             throw .denied(path: authorities, detail: "the certificates of the authorities cannot be read")
         }
         self.root = components.map { "/" + $0 }.joined()
-        hdfs = WebHDFS(nameNodes: addresses, identity: identity, authorities: authorities, patience: patience, random: random)
+        hdfs = WebHDFS(
+            nameNodes: addresses, identity: identity, authorities: authorities, patience: patience, stallSeconds: stallSeconds, random: random)
     }
 
     // MARK: The port

@@ -49,8 +49,7 @@ package struct CheckpointCatalog: Sendable {
     private func markFormat() async throws(EngineError) {
         let marker = try Documents.bytes(FormatMarker())
         if try await storing({ () throws(StoreError) in try await store.createExclusively(marker, at: Format.marker) }) { return }
-        let found = try Documents.read(
-            FormatMarker.self, try await storing { () throws(StoreError) in try await store.read(Format.marker) }, from: Format.marker)
+        let found = try await store.document(FormatMarker.self, at: Format.marker)
         if found.format < Format.version {
             try await storing { () throws(StoreError) in try await store.write(marker, to: Format.marker, replication: 3) }
         }
@@ -64,11 +63,7 @@ package struct CheckpointCatalog: Sendable {
     /// after any of these is mended by raising again.
     package func raiseEpoch(of task: TaskID, from known: Epoch, for node: NodeID) async throws(EngineError) -> Raised {
         for _ in 0..<100 {
-            guard let current = try await newestEpoch(of: task), current >= known else {
-                throw .local(
-                    path: Format.task(task),
-                    detail: "the store does not know epoch \(known) of this task: is it the store that the task was started with, and is it mounted?")
-            }
+            guard let current = try await newestEpoch(of: task), current >= known else { throw Self.unknown(known, of: task) }
             if current > known, try await !isSealed(task, current) {
                 // Somebody raised it and did not live to tell.
                 let record = try await epochRecord(task, current)
@@ -79,7 +74,7 @@ package struct CheckpointCatalog: Sendable {
             if try await ended(task, in: current) != nil { return try await raised(try await epochRecord(task, current)) }
             try await markFormat()
             let next = EpochRecord(
-                task: task, epoch: current.next, node: node, from: try await lineage(of: task, at: current).last?.record.id, at: time.now())
+                task: task, epoch: current.next, node: node, from: try await lineage(of: task, at: current).manifests.last?.record.id, at: time.now())
             let bytes = try Documents.bytes(next)
             let path = Format.epoch(task, next.epoch)
             if try await storing({ () throws(StoreError) in try await store.createExclusively(bytes, at: path) }) {
@@ -96,8 +91,15 @@ package struct CheckpointCatalog: Sendable {
         return entries.compactMap { Int($0.name.prefix { $0 != "." }) }.max().map { Epoch($0) }
     }
 
+    private static func unknown(_ epoch: Epoch, of task: TaskID) -> EngineError {
+        .local(
+            path: Format.task(task),
+            detail: "the store does not know epoch \(epoch) of this task: is it the store that the task was started with, and is it mounted?")
+    }
+
     /// Folders of the contents that a task's checkpoints name, those beside its line of descent included.
-    func namedContents(_ task: TaskID) async throws(EngineError) -> Set<String> {
+    /// - Returns: nil when a manifest cannot be read: then nobody knows.
+    func namedContents(_ task: TaskID) async throws(EngineError) -> Set<String>? {
         var named: Set<String> = []
         var entries = try await storing { () throws(StoreError) in try await store.list(Format.sealedEpochs(task)) }
         entries += try await storing { () throws(StoreError) in try await store.list(Format.openEpochs(task)) }
@@ -106,7 +108,7 @@ package struct CheckpointCatalog: Sendable {
                 do throws(EngineError) {
                     let manifest = try await manifest(at: path)
                     named.formUnion(manifest.contents.map { Format.content($0) })
-                } catch .damaged { continue } catch .store(.damaged) { continue } catch .store(.notFound) { continue }
+                } catch .damaged { return nil } catch .store(.damaged) { return nil } catch .store(.notFound) { continue }
             }
         }
         return named
@@ -137,11 +139,23 @@ package struct CheckpointCatalog: Sendable {
         return records
     }
 
-    /// - Throws: `.staleEpoch` unless the epoch is in force and owned by the node.
+    /// - Throws: `.staleEpoch` unless the epoch is in force and owned by the node; `.local` when the store does not know the epoch.
     package func require(_ epoch: Epoch, of task: TaskID, ownedBy node: NodeID) async throws(EngineError) {
-        guard try await newestEpoch(of: task) == epoch, try await epochRecord(task, epoch).node == node else {
-            throw .staleEpoch(task: task, epoch: epoch)
-        }
+        guard let newest = try await newestEpoch(of: task), newest >= epoch else { throw Self.unknown(epoch, of: task) }
+        guard newest == epoch, try await epochRecord(task, epoch).node == node else { throw .staleEpoch(task: task, epoch: epoch) }
+    }
+
+    /// Why nothing can be committed in an epoch whose directory is not there. That alone does not say that the epoch is over: a store may not be
+    /// mounted, or be another one, and a guest that its node gives up for that would be lost.
+    /// - Returns: `.staleEpoch` where the store shows that the epoch is over; else that its directory is missing, which may pass.
+    package func refusal(of task: TaskID, in epoch: Epoch) async throws(EngineError) -> EngineError {
+        if try await isSealed(task, epoch) { return .staleEpoch(task: task, epoch: epoch) }
+        if let newest = try await newestEpoch(of: task), newest > epoch { return .staleEpoch(task: task, epoch: epoch) }
+        return .store(
+            .unavailable(
+                path: Format.open(task, epoch),
+                detail:
+                    "it is not there, and nothing says that the epoch is over: is this the store that the task was started with, and is it mounted?"))
     }
 
     package func tasks() async throws(EngineError) -> [TaskID] {
@@ -156,21 +170,38 @@ package struct CheckpointCatalog: Sendable {
     }
 
     /// How a task ended; nil for one that has not, or that the store does not know.
+    /// - Throws: `.damaged` when it has ended, and what was written down of that does not read: such a task is not to be resumed.
     package func ended(_ task: TaskID) async throws(EngineError) -> EndRecord? {
         guard let newest = try await newestEpoch(of: task) else { return nil }
         return try await ended(task, in: newest)
     }
 
+    /// Whether a task has ended, if only by a record that does not read.
+    func hasEnded(_ task: TaskID) async throws(EngineError) -> Bool {
+        do throws(EngineError) { return try await ended(task) != nil } catch .damaged { return true } catch .store(.damaged) { return true }
+    }
+
     private func ended(_ task: TaskID, in epoch: Epoch) async throws(EngineError) -> EndRecord? {
         let path = Format.ended(task, epoch)
         do throws(EngineError) {
-            return try Documents.read(EndRecord.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
-        } catch .store(.notFound) { return nil } catch .damaged { return nil } catch .store(.damaged) { return nil }
+            return try await store.document(EndRecord.self, at: path)
+        } catch .store(.notFound) { return nil } catch .damaged(let what, let detail) {
+            throw .damaged(what: what, detail: "\(detail); the task has ended, and is not resumed: cancel it, or put the file back as it was")
+        }
     }
 
     /// Committed checkpoints of the line of descent that ends in the epoch in force, oldest first.
-    package func committed(_ task: TaskID) async throws(EngineError) -> [Manifest] {
-        guard let current = try await newestEpoch(of: task) else { return [] }
+    package func committed(_ task: TaskID) async throws(EngineError) -> [Manifest] { try await line(of: task).manifests }
+
+    /// A line of descent, oldest first, and what of it cannot be read.
+    package struct Line: Sendable {
+        package var manifests: [Manifest] = []
+        package var unreadable: [CheckpointID] = []
+    }
+
+    /// The line of descent that ends in the epoch in force.
+    package func line(of task: TaskID) async throws(EngineError) -> Line {
+        guard let current = try await newestEpoch(of: task) else { return Line() }
         return try await lineage(of: task, at: current)
     }
 
@@ -191,12 +222,11 @@ package struct CheckpointCatalog: Sendable {
     }
 
     private func manifest(at path: String) async throws(EngineError) -> Manifest {
-        try Documents.read(Manifest.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+        try await store.document(Manifest.self, at: path)
     }
 
     private func epochRecord(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) -> EpochRecord {
-        let path = Format.epoch(task, epoch)
-        return try Documents.read(EpochRecord.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+        try await store.document(EpochRecord.self, at: Format.epoch(task, epoch))
     }
 
     private func manifests(_ task: TaskID, _ epoch: Epoch) async throws(EngineError) -> [String: String] {
@@ -210,16 +240,18 @@ package struct CheckpointCatalog: Sendable {
     }
 
     /// From the epoch back through the checkpoints that each epoch went on from.
-    private func lineage(of task: TaskID, at newest: Epoch) async throws(EngineError) -> [Manifest] {
-        var line: [Manifest] = []
+    private func lineage(of task: TaskID, at newest: Epoch) async throws(EngineError) -> Line {
+        var line = Line()
         var epoch = newest
         var upTo: String?
         while epoch >= .first {
             let here = try await manifests(task, epoch)
             for name in here.keys.sorted().reversed() where upTo.map({ name <= $0 }) ?? true {
                 guard let path = here[name] else { continue }
-                // A damaged one is as good as none: the task goes on from the one before.
-                do throws(EngineError) { line.append(try await manifest(at: path)) } catch .damaged { continue } catch .store(.damaged) { continue }
+                // A damaged one is as good as none to go on from: the task does from the one before.
+                do throws(EngineError) { line.manifests.append(try await manifest(at: path)) } catch .damaged {
+                    line.unreadable.append(CheckpointID(name))
+                } catch .store(.damaged) { line.unreadable.append(CheckpointID(name)) }
             }
             guard epoch > .first, let from = try await epochRecord(task, epoch).from, let earlier = Self.epoch(of: from), earlier < epoch else {
                 break
@@ -227,13 +259,13 @@ package struct CheckpointCatalog: Sendable {
             upTo = from.rawValue
             epoch = earlier
         }
-        return line.reversed()
+        return Line(manifests: line.manifests.reversed(), unreadable: line.unreadable.reversed())
     }
 
     private func raised(_ record: EpochRecord) async throws(EngineError) -> Raised {
         var committed: [CheckpointRecord] = []
         if let from = record.from, let epoch = Self.epoch(of: from) {
-            committed = try await lineage(of: record.task, at: epoch).map(\.record).filter { $0.id <= from }
+            committed = try await lineage(of: record.task, at: epoch).manifests.map(\.record).filter { $0.id <= from }
         }
         return Raised(
             epoch: record.epoch, node: record.node, from: record.from, committed: committed,

@@ -42,7 +42,7 @@ extension CheckpointEngine {
         let committed = try await storing { () throws(StoreError) in
             try await store.commit(bytes, as: "\(Format.open(task, epoch))/\(id).json", replication: plan.replication.most)
         }
-        guard committed else { throw .staleEpoch(task: task, epoch: epoch) }
+        guard committed else { throw try await catalog.refusal(of: task, in: epoch) }
         try passing(.committed)
         // The first of a task: whoever cleans the store did not see that it needs its contents before this.
         if state.parent == nil {
@@ -206,8 +206,7 @@ extension CheckpointEngine {
         let file = folder + "/" + digest.replacing(":", with: "-")
         if FileManager.default.fileExists(atPath: file) { return file }
         let path = Format.content(digest) + "/content.json"
-        let record = try Documents.read(
-            SharedContent.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+        let record = try await store.document(SharedContent.self, at: path)
         let temporary = file + "." + UUID().uuidString
         do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
             throw .local(path: folder, detail: error.localizedDescription)

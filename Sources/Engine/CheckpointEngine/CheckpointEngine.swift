@@ -135,17 +135,32 @@ package struct CheckpointEngine: Sendable {
     }
 
     /// Ends what an earlier process began here and did not bring to its end; to be called while nothing is under way.
-    package func clearUnfinished() async throws(EngineError) {
+    ///
+    /// A task whose local state is damaged, as after a crash of the machine, cannot be checkpointed any more: it counts as unfinished, and resumes from what
+    /// is in the store. Its files are put aside.
+    /// - Returns: what is damaged.
+    @discardableResult
+    package func clearUnfinished() async throws(EngineError) -> [EngineError] {
         let all = try TaskDirectory.all(work: configuration.work)
         var running: Set<TaskID> = []
         var unfinished: [TaskDirectory] = []
-        for directory in all { if try directory.load()?.isRunning == true { running.insert(directory.task) } else { unfinished.append(directory) } }
+        var damages: [String: EngineError] = [:]
+        for directory in all {
+            do throws(EngineError) {
+                if try directory.load()?.isRunning == true { running.insert(directory.task) } else { unfinished.append(directory) }
+            } catch {
+                guard case .damaged = error else { throw error }
+                damages[directory.path] = error
+                unfinished.append(directory)
+            }
+        }
         for directory in unfinished {
             if !running.contains(directory.task) {
                 try await hypervising { () throws(HypervisorError) in try await hypervisor.destroy(Self.domain(of: directory.task)) }
             }
-            try directory.removeAll()
+            if damages[directory.path] == nil { try directory.removeAll() } else { try directory.putAside() }
         }
+        return damages.sorted { $0.key < $1.key }.map(\.value)
     }
 
     /// Ends a task's guest here and forgets what is local of it. What is in the store stays.

@@ -19,16 +19,18 @@ extension StoreUpkeep {
     }
 
     /// What there is of it. What may be on its way is none: a live task's parts that are younger than its newest checkpoint, contents that
-    /// are younger than `age`.
+    /// are younger than `age`. Nor is what a manifest may name that cannot be read (`CheckpointCatalog.damagedManifests`): of its task nothing, and no
+    /// content.
     package func rubbish(olderThan age: Seconds) async throws(EngineError) -> [Rubbish] {
         var found: [Rubbish] = []
-        var named: Set<String> = []
+        var named: Set<String>? = []
         for task in try await catalog.tasks() {
-            let isOver = try await catalog.ended(task) != nil
+            let isOver = try await catalog.hasEnded(task)
             let reason: Rubbish.Reason = isOver ? .endedTask : .failedUpload
             found += try await uselessParts(of: task, isOver: isOver).map { Rubbish(path: $0.path, bytes: ByteCount($0.bytes), reason: reason) }
-            named.formUnion(try await catalog.namedContents(task))
+            named = try await catalog.namedContents(task).flatMap { named?.union($0) }
         }
+        guard let named else { return found }
         for folder in try await storing({ () throws(StoreError) in try await store.list(Format.contents) })
         where !named.contains(Format.contents + "/" + folder.name) {
             let path = Format.contents + "/" + folder.name
@@ -53,7 +55,7 @@ extension StoreUpkeep {
                 let words = piece.path.split(separator: "/")
                 guard words.count >= 4, words[0] == "tasks" else { continue }
                 let task = TaskID(String(words[1]))
-                let isOver = try await catalog.ended(task) != nil
+                let isOver = try await catalog.hasEnded(task)
                 guard try await uselessParts(of: task, isOver: isOver).contains(where: { $0.path == piece.path }) else { continue }
                 try await storing { () throws(StoreError) in try await store.remove(piece.path) }
                 gone.append(piece)
@@ -67,19 +69,19 @@ extension StoreUpkeep {
         return gone
     }
 
-    /// What was moved away goes back where a checkpoint names it, and goes for good where none does.
+    /// What was moved away goes back where a checkpoint names it, or might, and goes for good where none does.
     /// - Returns: what went for good.
     @discardableResult
     private func settleUnwanted() async throws(EngineError) -> [String] {
         let folders = try await storing { () throws(StoreError) in try await store.list(Format.unwanted) }
         guard !folders.isEmpty else { return [] }
-        var named: Set<String> = []
-        for task in try await catalog.tasks() { named.formUnion(try await catalog.namedContents(task)) }
+        var named: Set<String>? = []
+        for task in try await catalog.tasks() { named = try await catalog.namedContents(task).flatMap { named?.union($0) } }
         var gone: [String] = []
         for folder in folders {
             let away = Format.unwanted + "/" + folder.name
             let home = Format.contents + "/" + folder.name
-            if named.contains(home), try await storing({ () throws(StoreError) in try await store.list(home) }).isEmpty {
+            if named?.contains(home) ?? true, try await storing({ () throws(StoreError) in try await store.list(home) }).isEmpty {
                 _ = try await storing { () throws(StoreError) in try await store.moveDirectory(away, to: home) }
             } else {
                 try await storing { () throws(StoreError) in try await store.remove(away) }
@@ -90,9 +92,10 @@ extension StoreUpkeep {
     }
 
     private func uselessParts(of task: TaskID, isOver: Bool) async throws(EngineError) -> [(path: String, bytes: Int64)] {
-        let line = try await catalog.committed(task)
+        let line = try await catalog.line(of: task)
+        guard line.unreadable.isEmpty else { return [] }
         return try await rubbish(
-            of: task, needed: Self.parts(of: line), upTo: isOver ? nil : line.last?.record.id ?? CheckpointID(""), underway: nil
+            of: task, needed: Self.parts(of: line.manifests), upTo: isOver ? nil : line.manifests.last?.record.id ?? CheckpointID(""), underway: nil
         ) { () throws(EngineError) in }
     }
 }

@@ -47,6 +47,26 @@ enum Documents {
     }
 }
 
+extension CheckpointStore {
+    /// A document of the format. One that does not read is read once more: it may have been spoiled on its way, or be whole in another copy.
+    /// - Throws: `.store`, `.damaged`, `.tooNew`.
+    func document<Document: Codable>(_ type: Document.Type, at path: String) async throws(EngineError) -> Document {
+        try await lookingTwice { () throws(EngineError) in
+            try Documents.read(type, try await storing { () throws(StoreError) in try await read(path) }, from: path)
+        }
+    }
+}
+
+/// Runs what reads from the store, and again when that found damage: nobody gives up on something because of one bad answer.
+func lookingTwice<Value>(_ body: () async throws(EngineError) -> Value) async throws(EngineError) -> Value {
+    do throws(EngineError) { return try await body() } catch {
+        switch error {
+        case .damaged, .store(.damaged): return try await body()
+        default: throw error
+        }
+    }
+}
+
 /// What every version's documents have.
 private struct Versioned: Decodable {
     struct Document: Decodable { var format: Int }

@@ -9,7 +9,7 @@ package enum Failpoint: String, Hashable, Sendable, CaseIterable {
     // Resuming.
     case fetched, restored
     // Making a ledger anew.
-    case taskRead, taskWritten
+    case taskRead
 }
 
 /// What a test does at a failpoint: throw, as if nothing came after it.

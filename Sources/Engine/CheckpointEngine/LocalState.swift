@@ -92,11 +92,20 @@ struct TaskDirectory: Sendable {
     }
 
     /// nil when there is none.
+    /// - Throws: `.damaged` for one that is no state, `.local` for one that cannot be read.
     func load() throws(EngineError) -> LocalState? {
         guard FileManager.default.fileExists(atPath: statePath) else { return nil }
-        do { return try JSONDecoder().decode(LocalState.self, from: Data(contentsOf: URL(fileURLWithPath: statePath))) } catch {
-            throw .local(path: statePath, detail: "\(error)")
+        let bytes: Data
+        do { bytes = try Data(contentsOf: URL(fileURLWithPath: statePath)) } catch {
+            throw .local(path: statePath, detail: error.localizedDescription)
         }
+        do { return try JSONDecoder().decode(LocalState.self, from: bytes) } catch { throw .damaged(what: statePath, detail: "\(error)") }
+    }
+
+    /// Out of the engine's way, for people to look at; one that was put aside before is gone.
+    func putAside() throws(EngineError) {
+        try discard(path + ".damaged")
+        guard rename(path, path + ".damaged") == 0 else { throw .local(path: path, detail: String(cString: strerror(errno))) }
     }
 
     func save(_ state: LocalState) throws(EngineError) {

@@ -287,15 +287,17 @@ package struct Transfer: Sendable {
         _ = try await inParallel(content.parts.count, atOnce: min(mode.parallel, Self.fetchedAtOnce)) { index throws(EngineError) in
             let part = content.parts[index]
             guard let path = part.path else { return }
-            let packed = try await storing { () throws(StoreError) in try await part.stored(in: store, path) }
-            meter.sent(packed.count)
-            await gate.enter()
-            defer { gate.leave() }
-            try await onBlockingThread { () throws(EngineError) in
-                let raw = buffers.take()
-                defer { buffers.giveBack(raw) }
-                try Self.unpack(packed, part, path, into: raw)
-                try Self.write(raw.bytes, part.runs, to: descriptor, at: Int64(index) * Int64(content.partSize), file: file)
+            try await lookingTwice { () throws(EngineError) in
+                let packed = try await storing { () throws(StoreError) in try await part.stored(in: store, path) }
+                meter.sent(packed.count)
+                await gate.enter()
+                defer { gate.leave() }
+                try await onBlockingThread { () throws(EngineError) in
+                    let raw = buffers.take()
+                    defer { buffers.giveBack(raw) }
+                    try Self.unpack(packed, part, path, into: raw)
+                    try Self.write(raw.bytes, part.runs, to: descriptor, at: Int64(index) * Int64(content.partSize), file: file)
+                }
             }
         }
         guard fsync(descriptor) == 0 else { throw .local(path: file, detail: String(cString: strerror(errno))) }

@@ -46,17 +46,20 @@ package struct StoreUpkeep: Sendable {
     /// Removes checkpoints but for `keep`, and the objects that none of these needs.
     ///
     /// Manifests go first: what is left half-way is rubbish, never a manifest without its objects. Nothing goes unless the newest checkpoint is
-    /// kept and is there as a whole; and `mayGoOn` is asked again before each step, as the task's epoch may end meanwhile.
+    /// kept and is there as a whole, and all that are kept can be read, as nobody else knows their objects; and `mayGoOn` is asked again before each step, as
+    /// the task's epoch may end meanwhile.
     /// - Returns: of those that are not kept, the ones that are gone.
     func prune(
         _ task: TaskID, keep: [CheckpointID], drop: [CheckpointID], underway: CheckpointID?, mayGoOn: () async throws(EngineError) -> Void
     ) async throws(EngineError) -> [CheckpointID] {
         try await mayGoOn()
-        let line = try await catalog.committed(task)
+        let whole = try await catalog.line(of: task)
+        let line = whole.manifests
+        try Self.requireReadable(whole.unreadable.filter(keep.contains), of: task)
         let kept = line.filter { keep.contains($0.record.id) }
         // A line without its newest checkpoint would be a loss.
         guard let newest = line.last, kept.last == newest else { return [] }
-        let useless = Set(line.map(\.record.id) + drop).subtracting(keep).filter { $0 < newest.record.id }.sorted()
+        let useless = Set(line.map(\.record.id) + whole.unreadable + drop).subtracting(keep).filter { $0 < newest.record.id }.sorted()
         if !useless.isEmpty {
             var seen = Seen()
             let problems = try await problems(of: newest, readData: false, &seen)
@@ -81,6 +84,13 @@ package struct StoreUpkeep: Sendable {
         }
         try passing(.objectsRemoved)
         return useless
+    }
+
+    private static func requireReadable(_ unreadable: [CheckpointID], of task: TaskID) throws(EngineError) {
+        guard let first = unreadable.first else { return }
+        throw .damaged(
+            what: "\(task)'s checkpoint \(first)",
+            detail: "its manifest does not read, and it is to be kept: nothing is pruned, as nobody knows which parts it needs")
     }
 
     private func remove(_ id: CheckpointID, of task: TaskID) async throws(EngineError) {
@@ -125,32 +135,42 @@ package struct StoreUpkeep: Sendable {
     }
 
     /// Which checkpoints `Retention` keeps, and how much room that gives. Of a task that has ended, a `keepLast` of 0 keeps none.
+    /// - Throws: `.damaged` where one cannot be read that is younger than the oldest that is kept.
     package func preview(_ task: TaskID, keepLast: Int?, keepFor: Seconds?) async throws(EngineError) -> Preview {
-        let line = try await catalog.committed(task)
-        let isOver = try await catalog.ended(task) != nil
+        let whole = try await catalog.line(of: task)
+        let line = whole.manifests
+        let isOver = try await catalog.hasEnded(task)
         var keep = Retention.kept(line.map { ($0.record.id, $0.record.committedAt) }, keepLast: keepLast, keepFor: keepFor, now: time.now())
         // Of a task that has ended nothing is needed any more.
         if isOver, keepLast == 0, keepFor == nil { keep = [] }
+        try Self.requireReadable(Self.amongKept(whole.unreadable, keep), of: task)
         let kept = line.filter { keep.contains($0.record.id) }
         let paths = try await rubbish(
             of: task, needed: Self.parts(of: kept), upTo: isOver ? nil : line.last?.record.id ?? CheckpointID(""), underway: nil
         ) { () throws(EngineError) in }
         return Preview(
-            task: task, keep: kept.map(\.record.id), remove: line.map(\.record.id).filter { !keep.contains($0) },
+            task: task, keep: kept.map(\.record.id),
+            remove: (line.map(\.record.id) + whole.unreadable).filter { !keep.contains($0) }.sorted(),
             freedBytes: ByteCount(paths.reduce(0) { $0 + $1.bytes }))
+    }
+
+    /// Of checkpoints that cannot be read, those that are as young as what is kept: by their names, as nothing else tells.
+    private static func amongKept(_ unreadable: [CheckpointID], _ keep: [CheckpointID]) -> [CheckpointID] {
+        keep.min().map { oldest in unreadable.filter { $0 > oldest } } ?? []
     }
 
     /// Prunes a task that has ended: nobody else touches its objects any more. With nothing kept, all of its checkpoints go.
     /// - Throws: `.local` for a task that has not ended: its node prunes it, by order of the manager.
     package func pruneEnded(_ task: TaskID, keep: [CheckpointID]) async throws(EngineError) -> [CheckpointID] {
         func mustHaveEnded() async throws(EngineError) {
-            guard try await catalog.ended(task) != nil else {
+            guard try await catalog.hasEnded(task) else {
                 throw .local(path: Format.task(task), detail: "\(task) has not ended: its node prunes it, by order of the manager (without --fleet)")
             }
         }
         try await mustHaveEnded()
-        let line = try await catalog.committed(task)
-        let gone = line.map(\.record.id).filter { !keep.contains($0) }
+        let line = try await catalog.line(of: task)
+        try Self.requireReadable(Self.amongKept(line.unreadable, keep), of: task)
+        let gone = (line.manifests.map(\.record.id) + line.unreadable).filter { !keep.contains($0) }.sorted()
         for id in gone {
             try await remove(id, of: task)
             try passing(.manifestRemoved)
@@ -162,8 +182,9 @@ package struct StoreUpkeep: Sendable {
     }
 
     private func endedRubbish(_ task: TaskID) async throws(EngineError) -> [(path: String, bytes: Int64)] {
-        let line = try await catalog.committed(task)
-        return try await rubbish(of: task, needed: Self.parts(of: line), upTo: nil, underway: nil) { () throws(EngineError) in }
+        let line = try await catalog.line(of: task)
+        try Self.requireReadable(line.unreadable, of: task)
+        return try await rubbish(of: task, needed: Self.parts(of: line.manifests), upTo: nil, underway: nil) { () throws(EngineError) in }
     }
 
     // MARK: Checking
@@ -189,8 +210,7 @@ package struct StoreUpkeep: Sendable {
         for digest in Set(manifests.flatMap(\.contents)).sorted() {
             let path = Format.content(digest) + "/content.json"
             do throws(EngineError) {
-                let content = try Documents.read(
-                    SharedContent.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
+                let content = try await store.document(SharedContent.self, at: path)
                 for part in content.content.parts { if let path = part.path { parts[path] = part.storedBytes } }
             } catch { guard Self.isDamage(error) else { throw error } }
         }
@@ -204,9 +224,7 @@ package struct StoreUpkeep: Sendable {
         for digest in manifest.contents {
             let path = Format.content(digest) + "/content.json"
             do throws(EngineError) {
-                contents.append(
-                    try Documents.read(SharedContent.self, try await storing { () throws(StoreError) in try await store.read(path) }, from: path)
-                        .content)
+                contents.append(try await store.document(SharedContent.self, at: path).content)
             } catch {
                 guard Self.isDamage(error) else { throw error }
                 problems.append("\(error)")

@@ -109,7 +109,9 @@ package actor NodeAgent {
 
     package func runOnce() async throws {
         if !hasCleared {
-            try await engine.clearUnfinished()
+            for damage in try await engine.clearUnfinished() {
+                log("\(damage): its guest is ended, and its files are put aside beside it, as *.damaged")
+            }
             hasCleared = true
         }
         let guests = try await look()

@@ -106,6 +106,14 @@ package struct LedgerRebuild: Sendable {
             let reason = "nothing was committed of it, and format 1 does not keep what was submitted"
             return (Found(task: task, state: .unknown(reason: reason), epoch: newest, node: current.node, checkpoints: []), [])
         }
+        let end: EndRecord?
+        do throws(EngineError) { end = try await catalog.ended(task) } catch .damaged(let what, let detail) {
+            return (
+                Found(
+                    task: task, state: .unknown(reason: "\(what) is damaged: \(detail)"), epoch: newest, node: current.node, checkpoints: checkpoints),
+                []
+            )
+        }
         var events = [event(.taskSubmitted(submission), at: submission.submittedAt)]
         for epoch in epochs {
             if epoch.epoch == .first {
@@ -120,7 +128,7 @@ package struct LedgerRebuild: Sendable {
             events += here.map { event(.checkpointCommitted($0), at: $0.committedAt) }
         }
         var state = Found.State.live
-        if let end = try await catalog.ended(task) {
+        if let end {
             state = .ended(end.outcome)
             events += [event(StepExecution.event(of: end), at: end.at), event(.taskEndStored(task: task))]
         } else if isOver {

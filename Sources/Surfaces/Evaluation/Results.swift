@@ -74,11 +74,17 @@ package struct ShapeFinding: Codable, Hashable, Sendable {
     package var holds: Bool
     /// The numbers that it was judged by.
     package var because: String
-    package init(_ statement: String, holds: Bool, because: String) {
+    /// What Cairn promises, and not only what the paper found: an evaluation in which it does not hold has failed.
+    package var isPromise: Bool?
+    package init(_ statement: String, holds: Bool, because: String, isPromise: Bool? = nil) {
         self.statement = statement
         self.holds = holds
         self.because = because
+        self.isPromise = isPromise
     }
+
+    /// The same, as a promise.
+    package var promised: ShapeFinding { ShapeFinding(statement, holds: holds, because: because, isPromise: true) }
 }
 
 /// A figure as data.

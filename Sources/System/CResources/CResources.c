@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 // Source: ioprio_set(2); glibc has no wrapper and no names for these.
@@ -17,9 +18,20 @@ int cairn_lower_thread_priority(int nice) {
     if (syscall(SYS_ioprio_set, who_process, 0, class_best_effort << class_shift | lowest_level) != 0 && failed == 0) failed = errno;
     return failed;
 }
+
+int cairn_is_on_nfs(const char *path) {
+    struct statfs status;
+    // NFS_SUPER_MAGIC, statfs(2).
+    return statfs(path, &status) == 0 && status.f_type == 0x6969;
+}
 #else
 int cairn_lower_thread_priority(int nice) {
     (void)nice;
+    return 0;
+}
+
+int cairn_is_on_nfs(const char *path) {
+    (void)path;
     return 0;
 }
 #endif

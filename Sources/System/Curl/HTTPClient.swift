@@ -105,6 +105,7 @@ package struct HTTPClient: Sendable {
     private let pool = HandlePool(most: 16)
     /// Seconds until a connection must stand.
     private let connectSeconds: Int
+    private let stallSeconds: Int
     private let authorities: String?
     private let negotiates: Bool
     private let identity: Identity?
@@ -119,8 +120,12 @@ package struct HTTPClient: Sendable {
     /// - Parameters:
     ///   - authorities: file with the certificates that are trusted; nil: the machine's.
     ///   - negotiates: proves who we are by Kerberos (RFC 4559), with the credentials that GSS-API finds: a ticket, or a client keytab.
-    package init(connectSeconds: Int = 5, authorities: String? = nil, negotiates: Bool = false, identity: Identity? = nil) {
+    ///   - stallSeconds: how long next to nothing may come or go before a connection counts as broken.
+    package init(
+        connectSeconds: Int = 5, stallSeconds: Int = 15, authorities: String? = nil, negotiates: Bool = false, identity: Identity? = nil
+    ) {
         self.connectSeconds = connectSeconds
+        self.stallSeconds = stallSeconds
         self.authorities = authorities
         self.negotiates = negotiates
         self.identity = identity
@@ -210,7 +215,7 @@ package struct HTTPClient: Sendable {
         cairn_curl_set_long(curl, CURLOPT_TIMEOUT, request.timeoutSeconds)
         // Less than a kilobyte a second for a quarter of a minute: it hangs.
         cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_LIMIT, 1_024)
-        cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, 15)
+        cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, stallSeconds)
         cairn_curl_set_long(curl, CURLOPT_BUFFERSIZE, 512 << 10)
         cairn_curl_set_list(curl, CURLOPT_HTTPHEADER, headers)
         let opaque = Unmanaged.passUnretained(answer).toOpaque()

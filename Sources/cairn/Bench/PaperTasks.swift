@@ -162,17 +162,19 @@ extension PaperBench {
             findings.append(
                 ShapeFinding(
                     "The machine was quiet enough to compare task times.", holds: false,
-                    because: "(runs of one infrastructure differ by \(EvaluationPage.figure(slack)) s)"))
+                    because: "(runs of one infrastructure differ by \(EvaluationPage.figure(slack)) s)", isPromise: true))
         }
         if order.count == 5, isQuiet {
             findings.append(
                 Shapes.order(
                     "No checkpoint < AUFS+FTP ≤ AUFS+HDFS < All+FTP ≤ All+HDFS: the paper's order of task times.",
-                    order.map { ($0.name, seconds($0)) }, ["<", "≤", "<", "≤"], slack: slack))
+                    order.map { ($0.name, seconds($0)) }, ["<", "≤", "<", "≤"], slack: slack
+                ).promised)
             findings.append(
                 Shapes.order(
                     "The same order of the times that the guest stood still.", order.dropFirst().map { ($0.name, stop($0)) }, ["≤", "<", "≤"],
-                    slack: 0.1 * (order.dropFirst().map { stop($0) }.min() ?? 0)))
+                    slack: 0.1 * (order.dropFirst().map { stop($0) }.min() ?? 0)
+                ).promised)
         }
         let paperRows = rows.filter { if case .paper = $0 { true } else { false } }
         for row in paperRows {

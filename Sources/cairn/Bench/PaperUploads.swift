@@ -172,7 +172,8 @@ extension PaperBench {
             result.findings.append(
                 Shapes.within(
                     "Mixed stays within 5 % of the better pure technique at every usage (\(name)).", share: 0.05,
-                    images.indices.map { ("\(images[$0].used) MiB", mixed[$0], [always[$0], never[$0]]) }))
+                    images.indices.map { ("\(images[$0].used) MiB", mixed[$0], [always[$0], never[$0]]) }
+                ).promised)
             if one.form == .sequential, always.count > 1 {
                 let crossing = images.indices.first { always[$0] > never[$0] }.map { images[$0].used }
                 result.findings.append(

@@ -97,7 +97,7 @@ extension PaperBench {
             findings: [
                 ShapeFinding(
                     "The task goes on at B and ends with the result of an undisturbed run.", holds: isRight,
-                    because: "(\(result?.prefix(12) ?? "no result") …)"),
+                    because: "(\(result?.prefix(12) ?? "no result") …)", isPromise: true),
                 ShapeFinding(
                     "After the crash node A uses no CPU at all.", holds: sampler.most("node A", after: (killedAt ?? 0) + 2) < 0.5,
                     because: "(at most \(EvaluationPage.figure(sampler.most("node A", after: (killedAt ?? 0) + 2))) %)"),

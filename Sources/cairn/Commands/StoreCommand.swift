@@ -108,7 +108,9 @@ struct StoreCommand: AsyncParsableCommand {
             abstract: "Find and remove what nobody needs.",
             discussion: """
                 Parts that failed uploads left, of ended tasks all that no checkpoint names, contents that no checkpoint of any task names. What \
-                may be on its way stays: of a live task whatever is younger than its newest checkpoint, and contents younger than --older-than.
+                may be on its way stays: of a live task whatever is younger than its newest checkpoint, and contents younger than --older-than. \
+                Where a checkpoint's manifest cannot be read, nobody knows what it needs: then nothing of its task goes, and no contents; \
+                exit status 1.
                 """)
         @Option(help: "The fleet's file: its store is cleaned.") var fleet: String
         @Option(help: "Contents that are younger stay.", transform: length) var olderThan = Seconds.hours(24)
@@ -116,16 +118,29 @@ struct StoreCommand: AsyncParsableCommand {
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let upkeep = StoreUpkeep(store: try Composition.store(try FleetFile.read(fleet).store), time: SystemTime())
+            let store = try Composition.store(try FleetFile.read(fleet).store)
+            let (upkeep, catalog) = (StoreUpkeep(store: store, time: SystemTime()), CheckpointCatalog(store: store, time: SystemTime()))
             let pieces: [StoreUpkeep.Rubbish]
+            var damages: [String] = []
             do throws(EngineError) {
                 let found = try await upkeep.rubbish(olderThan: olderThan)
                 pieces = dryRun ? found : try await upkeep.clean(found)
+                for task in try await catalog.tasks() { damages += try await catalog.damagedManifests(of: task) }
             } catch { throw Failure.notDone("\(error)") }
-            if json { return printJSON(pieces) }
-            for piece in pieces { print("\(piece.path)  \(mebibytes(piece.bytes))  \(piece.reason.words)") }
-            let bytes = ByteCount(pieces.reduce(0) { $0 + $1.bytes.rawValue })
-            print("\(pieces.count) pieces, \(mebibytes(bytes)), \(dryRun ? "would go" : "went")")
+            if json {
+                printJSON(pieces)
+            } else {
+                for piece in pieces { print("\(piece.path)  \(mebibytes(piece.bytes))  \(piece.reason.words)") }
+                let bytes = ByteCount(pieces.reduce(0) { $0 + $1.bytes.rawValue })
+                print("\(pieces.count) pieces, \(mebibytes(bytes)), \(dryRun ? "would go" : "went")")
+            }
+            guard damages.isEmpty else {
+                throw Failure.notDone(
+                    (damages + [
+                        "what these may need stays, and no contents go: put the files back as they were, or let go of these checkpoints "
+                            + "(cairn checkpoint prune)"
+                    ]).joined(separator: "\n"))
+            }
         }
     }
 }

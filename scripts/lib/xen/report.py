@@ -145,11 +145,12 @@ def mebibytes(count):
 def render(report):
     lab = report["lab"]
     missing = [step for step in STEPS if step not in [s["step"] for s in report["steps"]]]
-    total = sum(s["seconds"] for s in report["steps"])
+    total = lab["seconds"]
+    source = "from nothing" if lab["fromNothing"] else "with a root file system or builds that were there"
     out = [
         "# The Xen lab",
         "",
-        f"Made by `scripts/lab xen test` on {lab['at'][:10]}; the steps below took {total // 60} min {total % 60} s. "
+        f"Made by `scripts/lab xen test` on {lab['at'][:10]}; it took {total // 60} min {total % 60} s, {source}. "
         + (f"Not run: {', '.join(missing)}. " if missing else "")
         + f"[What it shows and how](../xen-lab.md); the same as [JSON](xen-lab.json).",
         "",

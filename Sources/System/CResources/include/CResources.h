@@ -7,3 +7,6 @@ int cairn_lower_thread_priority(int nice);
 /// Keeps the process small: pieces of a megabyte and more go back to the system as soon as they are free, instead of raising the bound from which they
 /// do, and threads share two heaps, as each of many short-lived ones would leave one of its own.
 void cairn_give_memory_back(void);
+
+/// Whether a path lies on NFS; no when that cannot be told.
+int cairn_is_on_nfs(const char *path);

@@ -115,6 +115,20 @@ struct LyingStoreTests {
         #expect(names(fake) == ["/c/x"])
     }
 
+    @Test("an answer that ends anywhere in its head is none", arguments: [0, 5, 12, 20, 26, 60, 75])
+    func cutHead(length: Int) async throws {
+        let head = Array("HTTP/1.1 307 Elsewhere\r\nContent-Length: 0\r\nLocation: http://127.0.0.1/x\r\n\r\n".utf8)
+        let server = try LoopbackServer { exchange in Exchange.send(exchange.connection, Array(head.prefix(length))) }
+        let error = await #expect(throws: HTTPError.self) { _ = try await HTTPClient().send(HTTPRequest("PUT", server.address)) }
+        guard case .broken = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        let whole = try LoopbackServer { exchange in Exchange.send(exchange.connection, head) }
+        let answer = try await HTTPClient().send(HTTPRequest("PUT", whole.address))
+        #expect(answer.status == 307 && answer.headers["location"] == "http://127.0.0.1/x")
+    }
+
     @Test("breaking off a download goes on where it broke")
     func brokenDownload() async throws {
         let fake = try FakeHDFS { operation, count in operation == "OPEN2" && count <= 4 ? .keep(20_000) : nil }

@@ -182,6 +182,8 @@ package struct HTTPClient: Sendable {
             default: throw .broken(url: request.url, detail: detail, received: answer.body)
             }
         }
+        // libcurl takes what came until a connection ended for all of the head, and a redirection without its address for an answer.
+        guard answer.isHeadWhole else { throw .broken(url: request.url, detail: "the answer's head is cut short", received: []) }
         var status = 0
         cairn_curl_get_long(curl, CURLINFO_RESPONSE_CODE, &status)
         return HTTPResponse(status: status, headers: answer.headers, body: answer.body)
@@ -237,6 +239,8 @@ package struct HTTPClient: Sendable {
         private(set) var headers: [String: String] = [:]
         private(set) var body: [UInt8] = []
         private(set) var isTooLong = false
+        /// The empty line after the headers has come.
+        private(set) var isHeadWhole = false
         private let limit: Int
         init(limit: Int) { self.limit = limit }
 
@@ -255,7 +259,8 @@ package struct HTTPClient: Sendable {
             let line = String(decoding: data, as: UTF8.self)
             guard let colon = line.firstIndex(of: ":") else {
                 // A new answer's first line (after "100 Continue").
-                if line.hasPrefix("HTTP/") { headers = [:] }
+                if line.hasPrefix("HTTP/") { (headers, isHeadWhole) = ([:], false) }
+                if line.allSatisfy(\.isNewline) { isHeadWhole = true }
                 return
             }
             let value = line[line.index(after: colon)...]

@@ -48,11 +48,11 @@ struct FileChecksumTests {
 
     @Test("need one block for any part, and blocks that a NameNode takes")
     func blockSizes() {
-        // 1 MiB is the least that NameNodes take, whole CRCs are of 512 bytes, and 128 MiB is the usual block.
+        // 1 MiB is the least that NameNodes take, whole CRCs are of 512 bytes, and sixteen parts of 8 MiB are no more than one block.
         let mebibyte = 1 << 20
         let sizes: [(Int, block: Int)] = [
-            (0, mebibyte), (1, mebibyte), (mebibyte, mebibyte), (mebibyte + 1, mebibyte + 512), (116 * mebibyte, 116 * mebibyte),
-            (500 * mebibyte, 128 * mebibyte),
+            (0, mebibyte), (1, mebibyte), (mebibyte, mebibyte), (mebibyte + 1, mebibyte + 512), (128 * mebibyte + 4_608, 128 * mebibyte + 4_608),
+            (500 * mebibyte, 256 * mebibyte),
         ]
         for (size, block) in sizes { #expect(WebHDFSStore.blockSize(for: size) == block) }
     }

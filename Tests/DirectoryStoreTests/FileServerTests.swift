@@ -182,11 +182,11 @@ struct FileServerTests {
         try await kind.withRoot { root in
             // Chunks of at most 64 KiB, of which each waits.
             let relay = try CuttingRelay(to: try kind.port) { passing, bytes in
-                usleep(25_000)
+                usleep(12_000)
                 return .pass
             }
             defer { relay.stop() }
-            let store = try kind.store(try kind.server(port: relay.port), root: root, stallSeconds: 2)
+            let store = try kind.store(try kind.server(port: relay.port), root: root, stallSeconds: 1)
             try await store.write(part, to: "d/x", replication: 1)
             #expect(try await store.read("d/x") == part)
             #expect(try await store.createExclusively([1], at: "d/y"))

@@ -73,8 +73,8 @@ extension WebHDFSStore {
     // MARK: Temporaries
 
     /// A block holds just the whole file, as a quota is charged for whole blocks while one is written, in whole CRCs of 512 bytes; at least 1 MiB, the least that
-    /// NameNodes take unless told; and at most 128 MiB, as usual.
-    static func blockSize(for count: Int) -> Int { min(max((count + 511) / 512 * 512, 1 << 20), 128 << 20) }
+    /// NameNodes take unless told; and at most 256 MiB, which no object exceeds.
+    static func blockSize(for count: Int) -> Int { min(max((count + 511) / 512 * 512, 1 << 20), 256 << 20) }
 
     private func writeTemporary(
         _ content: Content, replication: Int?, for path: String, until deadline: ContinuousClock.Instant

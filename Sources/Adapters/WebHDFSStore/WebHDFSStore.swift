@@ -39,8 +39,8 @@ package struct WebHDFSStore: CheckpointStore {
             // A client of Hadoop's looks every 0.4 s whether the last block of a file that it closes has arrived; of one whose last block is full before, it has. It
             // sends nine CRCs' bytes at a time, and keeps what is less until then.
             // Source: org.apache.hadoop.fs.FSOutputSummer (BUFFER_NUM_CHUNKS), org.apache.hadoop.hdfs.DFSOutputStream.completeFile of Hadoop 2.7.3.
-            // Fifteen parts and that fit into the usual block of 128 MiB.
-            partsPerObject: 15, objectRounding: 9 * 512)
+            // Sixteen parts are 128 MiB, the usual block: each object costs a pipeline of DataNodes and some eight questions to the NameNode.
+            partsPerObject: 16, objectRounding: 9 * 512)
     }
 
     /// Asks nobody yet, so that a manager starts while HDFS is away.

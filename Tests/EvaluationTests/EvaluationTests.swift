@@ -43,6 +43,15 @@ struct EvaluationTests {
     @Test("the page is as it was")
     func page() throws { try Self.golden("page.md", EvaluationPage.markdown(Self.results)) }
 
+    @Test("what was measured after the others says so, with the command, and survives JSON")
+    func again() throws {
+        var results = Self.results
+        results.scenarios[0].again = .init(at: "2026-01-03T00:00:00Z", command: "cairn bench paper --scenario table-2", seconds: 90)
+        let page = EvaluationPage.markdown(results)
+        #expect(page.contains("Measured after the others, by `cairn bench paper --scenario table-2` on 2026-01-03T00:00:00Z, in 1.5 minutes."))
+        #expect(try JSONDecoder().decode(EvaluationResults.self, from: JSONEncoder().encode(results)) == results)
+    }
+
     @Test("figures are as they were", arguments: [bars, grouped, lines])
     func figure(chart: Chart) throws { try Self.golden("\(chart.name).svg", SVG.draw(chart)) }
 

@@ -3,7 +3,7 @@ package enum EvaluationPage {
     package static func markdown(_ results: EvaluationResults) -> String {
         var lines = [
             "# The paper's evaluation, repeated", "",
-            "Made by `\(results.command)` on \(results.measuredAt): \(results.machine). It took \(short((results.seconds / 6).rounded() / 10)) minutes"
+            "Made by `\(results.command)` on \(results.measuredAt): \(results.machine). It took \(minutes(results.seconds)) minutes"
                 + (results.isQuick ? "; **quick**: sizes so small that the numbers say little." : ".")
                 + " The numbers are in [results.json](results.json);",
             "this page and the figures are made from it.", "",
@@ -12,8 +12,13 @@ package enum EvaluationPage {
         return lines.joined(separator: "\n")
     }
 
+    private static func minutes(_ seconds: Double) -> String { short((seconds / 6).rounded() / 10) }
+
     private static func section(_ scenario: ScenarioResult) -> [String] {
         var lines = ["## \(scenario.title)", "", scenario.setup, ""]
+        if let again = scenario.again {
+            lines += ["Measured after the others, by `\(again.command)` on \(again.at), in \(minutes(again.seconds)) minutes.", ""]
+        }
         for chart in scenario.charts { lines += ["![\(chart.title)](\(chart.name).svg)", ""] }
         for one in scenario.tables { lines += table(one) }
         if !scenario.paper.isEmpty || !scenario.paperSays.isEmpty { lines += ["**The paper:**", ""] }

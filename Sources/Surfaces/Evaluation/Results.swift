@@ -31,6 +31,18 @@ package struct ScenarioResult: Codable, Hashable, Sendable {
     package var findings: [ShapeFinding]
     /// What could not be measured, and why.
     package var missing: [String]
+    /// Of a scenario that was measured again after the others; nil: with them.
+    package var again: Run?
+    package struct Run: Codable, Hashable, Sendable {
+        package var at: String
+        package var command: String
+        package var seconds: Double
+        package init(at: String, command: String, seconds: Double) {
+            self.at = at
+            self.command = command
+            self.seconds = seconds
+        }
+    }
     package init(
         id: String, title: String, setup: String, tables: [DataTable] = [], paper: [DataTable] = [], paperSays: [String] = [], charts: [Chart] = [],
         findings: [ShapeFinding] = [], missing: [String] = []

@@ -43,7 +43,7 @@ struct PaperBench {
         /// The base system is half of the paper's 769 MiB, memory and user disk a quarter to all of its own; times about a hundredth.
         static let full = Sizes(
             base: 384, memories: [96, 128, 256], memory: 128, userDisks: [50, 200, 400], userDisk: 100, usedDisk: 192, usages: [0, 16, 64, 128, 176],
-            rounds: 3, uploadRounds: 9, series: 5, seriesMemories: [96, 192], seriesEvery: 6, taskSeconds: 24, firstCheckpoint: 4, checkpointEvery: 9,
+            rounds: 3, uploadRounds: 9, series: 5, seriesMemories: [96, 192], seriesEvery: 6, taskSeconds: 48, firstCheckpoint: 4, checkpointEvery: 9,
             upload: 384)
         static let quick = Sizes(
             base: 24, memories: [96, 128], memory: 96, userDisks: [32, 64], userDisk: 32, usedDisk: 32, usages: [0, 16], rounds: 1, uploadRounds: 1,

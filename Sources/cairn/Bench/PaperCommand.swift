@@ -14,7 +14,7 @@ extension BenchCommand {
             discussion: """
                 Scenarios: \(Scenario.allCases.map(\.rawValue).joined(separator: ", ")). Stores are those that the environment names: CAIRN_HDFS, CAIRN_FTP, \
                 CAIRN_SFTP; `scripts/bench paper` sets them up. Results go to --output as results.json, results.md and figures in SVG, the latter two made \
-                from the first alone: --from draws them anew. Exit status 1 when a scenario could not be measured, or what Cairn promises does not hold: figure 5's mixed \
+                from the first alone: --from draws them anew. With --scenario, what --output has of the others stays: it must be of this machine and these sizes. Exit status 1 when a scenario could not be measured, or what Cairn promises does not hold: figure 5's mixed \
                 rule within 5 % of the better of the pure ones, table III's order of rows, the use case's result.
                 """)
         @Option(name: .long, parsing: .upToNextOption, help: "Scenarios; all unless told.") var scenario: [Scenario] = []
@@ -52,28 +52,56 @@ extension BenchCommand {
             try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true)
             defer { discardBench(work) }
             let bench = try bench(work)
+            let typed = command ?? "cairn bench paper" + (quick ? " --quick" : "")
             var results = EvaluationResults(
-                measuredAt: begun.formatted(.iso8601), command: command ?? "cairn bench paper" + (quick ? " --quick" : ""),
-                machine: try await machine(bench), isQuick: quick, seconds: 0, scenarios: [])
+                measuredAt: begun.formatted(.iso8601), command: typed, machine: try await machine(bench), isQuick: quick, seconds: 0, scenarios: [])
+            let earlier = scenario.isEmpty ? nil : try kept(in: output, like: results)
+            if let earlier { results = earlier }
             let wanted = scenario.isEmpty ? Scenario.allCases : Scenario.allCases.filter { scenario.contains($0) }
             var failures: [String] = []
             for one in wanted {
                 bench.say("\(one.rawValue) …")
                 let started = ContinuousClock.now
-                do { results.scenarios.append(try await measure(one, bench)) } catch let failure as Failure {
+                do {
+                    var result = try await measure(one, bench)
+                    if earlier != nil {
+                        let seconds = (ContinuousClock.now - started) / .seconds(1)
+                        result.again = .init(at: begun.formatted(.iso8601), command: typed, seconds: seconds)
+                    }
+                    results.scenarios.removeAll { $0.id == result.id }
+                    results.scenarios.append(result)
+                    let order = Scenario.allCases.map(\.rawValue)
+                    results.scenarios.sort { order.firstIndex(of: $0.id) ?? 0 < order.firstIndex(of: $1.id) ?? 0 }
+                } catch let failure as Failure {
                     failures.append("\(one.rawValue): \(failure.message)")
                     bench.say(failure.message)
                 }
                 bench.say(String(format: "%@ took %.0f s", one.rawValue, (ContinuousClock.now - started) / .seconds(1)))
-                results.seconds = Date().timeIntervalSince(begun)
+                if earlier == nil { results.seconds = Date().timeIntervalSince(begun) }
                 // After each: what was measured is not lost with what comes after.
                 try write(results, to: output)
             }
             print("results in \(output)")
             // Sizes that only show that it works bear nothing out.
-            let broken = quick ? [] : results.scenarios.flatMap(\.findings).filter { $0.isPromise == true && !$0.holds }
+            let measured = Set(wanted.map(\.rawValue))
+            let broken =
+                quick ? [] : results.scenarios.filter { measured.contains($0.id) }.flatMap(\.findings).filter { $0.isPromise == true && !$0.holds }
             failures += broken.map { "does not hold: \($0.statement) \($0.because)" }
             guard failures.isEmpty else { throw Failure.notDone(failures.joined(separator: "\n")) }
+        }
+
+        /// What a directory has of other scenarios; nil when it has nothing.
+        private func kept(in output: String, like results: EvaluationResults) throws -> EvaluationResults? {
+            let file = output + "/results.json"
+            guard FileManager.default.fileExists(atPath: file) else { return nil }
+            let found: EvaluationResults
+            do { found = try JSONDecoder().decode(EvaluationResults.self, from: Data(try contents(of: file).utf8)) } catch {
+                throw Failure.cannotTry("\(file) is no evaluation: \(error)")
+            }
+            guard found.machine == results.machine, found.isQuick == results.isQuick else {
+                throw Failure.cannotTry("\(file) is of another machine or of other sizes (\(found.machine)): give another --output")
+            }
+            return found
         }
 
         private func bench(_ work: String) throws -> PaperBench {

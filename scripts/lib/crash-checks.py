@@ -37,7 +37,7 @@ def problems(world: pathlib.Path, task: str, expected: str, report: dict):
         if missing:
             yield f"committed in the store and unknown to the ledger: {sorted(missing)}"
         if epochs != [1]:
-            yield f"the manager's death made it start again: epochs {epochs}"
+            yield f"the death of a process without its guest made it start again: epochs {epochs}"
         if not known:
             yield "there was no checkpoint at all: nothing was tested"
 

@@ -47,7 +47,7 @@ spec:
     - {name: b, class: demo, capacity: 4, fence: process}
   store: $store
   defaults:
-    heartbeat: 1s
+    heartbeat: ${world_heartbeat:-1s}
     reliability: {mtbf: ${world_mtbf:-5m}, weight: 1}
 END
 }

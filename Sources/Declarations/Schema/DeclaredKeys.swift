@@ -223,7 +223,7 @@ enum DeclaredKeys {
         Key(
             "guest", .choice(["auto"] + XenGuest.allCases.map(\.rawValue)), default: "`auto`",
             "how Xen runs the guests that start there, only with `xen:///system`; `auto`: `pvh` where the host has it, else `pv`. "
-                + "A guest that is resumed stays what it was"
+                + "A guest that is resumed stays what it was. `hvm` needs hardware that no test has: it is untried"
         ),
         Key("capacity", .whole(FleetReading.capacity), default: "\(plainNode.capacity)", "tasks at once"),
         Key(

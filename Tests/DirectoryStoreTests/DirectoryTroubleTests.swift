@@ -26,28 +26,11 @@ struct DirectoryTroubleTests {
 
     @Test("a full disk is a full store, and no file", .enabled(if: small != nil, "scripts/lab sftp run -- swift test"))
     func full() async throws {
-        let (lab, large) = (SFTPLab.small == nil ? FTPLab.turnstile : SFTPLab.turnstile, content(30 << 20))
+        let lab = SFTPLab.small == nil ? FTPLab.turnstile : SFTPLab.turnstile
         try await lab.alone {
             try await withRoot(below: try #require(Self.small)) { root in
-                let store = try store(root)
-                try await store.makeDirectory("d")
-                try await store.write(large, to: "d/first", replication: 1)
-                for error in [
-                    await thrown { () throws(StoreError) in try await store.write(large, to: "d/x", replication: 1) },
-                    await thrown { () throws(StoreError) in try await store.commit(large, as: "d/x", replication: 1) },
-                    await thrown { () throws(StoreError) in try await store.createExclusively(large, at: "d/x") },
-                ] {
-                    guard case .full(path: "d/x", _) = error else {
-                        Issue.record("\(String(describing: error))")
-                        continue
-                    }
-                }
-                #expect(try await store.list("d").map(\.name) == ["first"])
+                try await fillUp(try store(root))
                 #expect(unfinished(root).isEmpty)
-                #expect(try await store.read("d/first") == large)
-                try await store.remove("d/first")
-                try await store.write(large, to: "d/x", replication: 1)
-                #expect(try await store.read("d/x") == large)
             }
         }
     }

@@ -1,6 +1,7 @@
 import Curl
 import Foundation
 import Ports
+import Synchronization
 import Testing
 import Vocabulary
 
@@ -49,16 +50,7 @@ struct HDFSTests {
             try await store.makeDirectory("d")
             try Lab.run("admin", "--", "-setSpaceQuota", "20m", root)
             // 16 MiB in a block of 16 MiB, twice: 32 MiB.
-            for error in [
-                await thrown { () throws(StoreError) in try await store.write(part, to: "d/x", replication: 2) },
-                await thrown { () throws(StoreError) in try await store.commit(part, as: "d/x", replication: 2) },
-                await thrown { () throws(StoreError) in try await store.createExclusively(part, at: "d/x") },
-            ] {
-                guard case .full(path: "d/x", _) = error else {
-                    Issue.record("\(String(describing: error))")
-                    continue
-                }
-            }
+            await refuseAsFull(store, part, at: "d/x", replication: 2)
             #expect(try await store.list("d").isEmpty)
             #expect(try await store.statuses(below: path(".tmp"), for: ".tmp", until: store.deadline()).isEmpty)
             try await store.write(part, to: "d/x", replication: 1)
@@ -113,14 +105,20 @@ struct HDFSTests {
             }
             // The NameNode's first connection, in the middle of what it has to say.
             let front = try #require(Int(proxy.address.split(separator: ":").last ?? ""))
+            let held = Mutex(false)
             let relay = try CuttingRelay(to: front) { passing, bytes in
-                operation.isEmpty && passing.direction == .down && passing.connection == 1 ? .hold : .pass
+                guard operation.isEmpty, passing.direction == .down, passing.connection == 1 else { return .pass }
+                held.withLock { $0 = true }
+                return .hold
             }
             defer { relay.stop() }
             let store = try Lab.store(["http://127.0.0.1:\(relay.port)"], root: root, stallSeconds: 2)
             try await store.write(part, to: "d/x", replication: 2)
             #expect(try await store.read("d/x") == part)
-            guard !operation.isEmpty else { return }
+            guard !operation.isEmpty else {
+                #expect(held.withLock { $0 })
+                return
+            }
             let transfers = proxy.transfers.filter { $0.operation == operation }
             #expect(transfers.count > 1 && transfers.dropFirst().allSatisfy { $0.dataNode != transfers[0].dataNode })
         }
@@ -134,6 +132,7 @@ struct HDFSTests {
             let store = try Lab.store([proxy.address], root: root, stallSeconds: 2)
             try await store.write(part, to: "d/x", replication: 2)
             #expect(try await store.read("d/x") == part)
+            #expect(Set(proxy.transfers.map(\.operation)).isSuperset(of: ["CREATE", "OPEN"]))
         }
     }
 

@@ -119,3 +119,30 @@ func useAll(_ store: any CheckpointStore) async throws {
     try await store.remove("objects")
     #expect(try await store.list("objects").isEmpty)
 }
+
+/// What each way of writing says when there is no room: full, and nothing is at the path.
+func refuseAsFull(_ store: any CheckpointStore, _ bytes: [UInt8], at path: String, replication: Int) async {
+    for error in [
+        await thrown { () throws(StoreError) in try await store.write(bytes, to: path, replication: replication) },
+        await thrown { () throws(StoreError) in try await store.commit(bytes, as: path, replication: replication) },
+        await thrown { () throws(StoreError) in try await store.createExclusively(bytes, at: path) },
+    ] {
+        guard case .full(path: path, _) = error else {
+            Issue.record("\(String(describing: error))")
+            continue
+        }
+    }
+}
+
+/// On a file system of 40 MiB: what was there stays whole, and there is room again when it goes.
+func fillUp(_ store: any CheckpointStore) async throws {
+    let large = content(30 << 20)
+    try await store.makeDirectory("d")
+    try await store.write(large, to: "d/first", replication: 1)
+    await refuseAsFull(store, large, at: "d/x", replication: 1)
+    #expect(try await store.list("d").map(\.name) == ["first"])
+    #expect(try await store.read("d/first") == large)
+    try await store.remove("d/first")
+    try await store.write(large, to: "d/x", replication: 1)
+    #expect(try await store.read("d/x") == large)
+}

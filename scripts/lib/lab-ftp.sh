@@ -65,6 +65,7 @@ anon_upload_enable=YES
 anon_mkdir_write_enable=YES
 anon_other_write_enable=YES
 anon_world_readable_only=NO
+deny_file=*closed-by-the-server*
 anon_umask=022
 pasv_enable=YES
 pasv_address=127.0.0.1

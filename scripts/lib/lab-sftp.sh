@@ -55,7 +55,10 @@ CONF
 # sftp_password - a password for this user that holds for this server alone: it sees another /etc/shadow than everybody else. Where mounts are not to be
 # had, there is none.
 sftp_password() {
-  ((EUID == 0)) && unshare --mount mount --bind /etc/shadow /etc/shadow 2>/dev/null || { say "no password can be had here: keys alone are tried"; return 0; }
+  if ((EUID != 0)) || ! unshare --mount mount --bind /etc/shadow /etc/shadow 2>/dev/null; then
+    say "no password can be had here: keys alone are tried"
+    return
+  fi
   lab_secret >"$directory/password"
   chmod 600 "$directory/password"
   (umask 077; printf '%s:%s:19000:0:99999:7:::\n' "$(id -un)" "$(openssl passwd -6 -stdin <"$directory/password")" >"$directory/shadow")

@@ -108,7 +108,7 @@ package struct CheckpointCatalog: Sendable {
                 do throws(EngineError) {
                     let manifest = try await manifest(at: path)
                     named.formUnion(manifest.contents.map { Format.content($0) })
-                } catch .damaged { return nil } catch .store(.damaged) { return nil } catch .store(.notFound) { continue }
+                } catch .damaged { return nil } catch .store(.notFound) { continue }
             }
         }
         return named
@@ -121,7 +121,7 @@ package struct CheckpointCatalog: Sendable {
             for path in try await manifests(task, epoch).values.sorted() {
                 do throws(EngineError) { _ = try await manifest(at: path) } catch .damaged(let what, let detail) {
                     found.append("\(EngineError.damaged(what: what, detail: detail))")
-                } catch .store(.damaged(let path, let detail)) { found.append("\(StoreError.damaged(path: path, detail: detail))") }
+                }
             }
         }
         return found
@@ -132,9 +132,7 @@ package struct CheckpointCatalog: Sendable {
         let entries = try await storing { () throws(StoreError) in try await store.list(Format.epochs(task)) }
         var records: [EpochRecord] = []
         for number in entries.compactMap({ Int($0.name.prefix { $0 != "." }) }).sorted() {
-            do throws(EngineError) { records.append(try await epochRecord(task, Epoch(number))) } catch .damaged { continue } catch .store(.damaged) {
-                continue
-            }
+            do throws(EngineError) { records.append(try await epochRecord(task, Epoch(number))) } catch .damaged { continue }
         }
         return records
     }
@@ -178,7 +176,7 @@ package struct CheckpointCatalog: Sendable {
 
     /// Whether a task has ended, if only by a record that does not read.
     func hasEnded(_ task: TaskID) async throws(EngineError) -> Bool {
-        do throws(EngineError) { return try await ended(task) != nil } catch .damaged { return true } catch .store(.damaged) { return true }
+        do throws(EngineError) { return try await ended(task) != nil } catch .damaged { return true }
     }
 
     private func ended(_ task: TaskID, in epoch: Epoch) async throws(EngineError) -> EndRecord? {
@@ -251,7 +249,7 @@ package struct CheckpointCatalog: Sendable {
                 // A damaged one is as good as none to go on from: the task does from the one before.
                 do throws(EngineError) { line.manifests.append(try await manifest(at: path)) } catch .damaged {
                     line.unreadable.append(CheckpointID(name))
-                } catch .store(.damaged) { line.unreadable.append(CheckpointID(name)) }
+                }
             }
             guard epoch > .first, let from = try await epochRecord(task, epoch).from, let earlier = Self.epoch(of: from), earlier < epoch else {
                 break

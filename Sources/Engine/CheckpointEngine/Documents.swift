@@ -49,11 +49,13 @@ enum Documents {
 
 extension CheckpointStore {
     /// A document of the format. One that does not read is read once more: it may have been spoiled on its way, or be whole in another copy.
-    /// - Throws: `.store`, `.damaged`, `.tooNew`.
+    /// - Throws: `.store`, `.damaged` whoever found the damage, `.tooNew`.
     func document<Document: Codable>(_ type: Document.Type, at path: String) async throws(EngineError) -> Document {
-        try await lookingTwice { () throws(EngineError) in
-            try Documents.read(type, try await storing { () throws(StoreError) in try await read(path) }, from: path)
-        }
+        do throws(EngineError) {
+            return try await lookingTwice { () throws(EngineError) in
+                try Documents.read(type, try await storing { () throws(StoreError) in try await read(path) }, from: path)
+            }
+        } catch .store(.damaged(let path, let detail)) { throw .damaged(what: path, detail: detail) }
     }
 }
 

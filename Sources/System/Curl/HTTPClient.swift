@@ -215,7 +215,7 @@ package struct HTTPClient: Sendable {
         cairn_curl_set_long(curl, CURLOPT_TCP_KEEPALIVE, 1)
         cairn_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, connectSeconds)
         cairn_curl_set_long(curl, CURLOPT_TIMEOUT, request.timeoutSeconds)
-        // Less than a kilobyte a second for a quarter of a minute: it hangs.
+        // Less than a kilobyte a second for so long: it hangs.
         cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_LIMIT, 1_024)
         cairn_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, stallSeconds)
         cairn_curl_set_long(curl, CURLOPT_BUFFERSIZE, 512 << 10)

@@ -14,7 +14,8 @@ extension BenchCommand {
             discussion: """
                 Scenarios: \(Scenario.allCases.map(\.rawValue).joined(separator: ", ")). Stores are those that the environment names: CAIRN_HDFS, CAIRN_FTP, \
                 CAIRN_SFTP; `scripts/bench paper` sets them up. Results go to --output as results.json, results.md and figures in SVG, the latter two made \
-                from the first alone: --from draws them anew. With --scenario, what --output has of the others stays: it must be of this machine and these sizes. Exit status 1 when a scenario could not be measured, or what Cairn promises does not hold: figure 5's mixed \
+                from the first alone: --from draws them anew. With --scenario, what --output has of the others stays: it must be of this \
+                machine and these sizes. Exit status 1 when a scenario could not be measured, or what Cairn promises does not hold: figure 5's mixed \
                 rule within 5 % of the better of the pure ones, table III's order of rows, the use case's result.
                 """)
         @Option(name: .long, parsing: .upToNextOption, help: "Scenarios; all unless told.") var scenario: [Scenario] = []
@@ -52,7 +53,8 @@ extension BenchCommand {
             try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true)
             defer { discardBench(work) }
             let bench = try bench(work)
-            let typed = command ?? "cairn bench paper" + (quick ? " --quick" : "")
+            let chosen = scenario.isEmpty ? "" : " --scenario " + scenario.map(\.rawValue).joined(separator: " ")
+            let typed = command ?? "cairn bench paper" + chosen + (quick ? " --quick" : "")
             var results = EvaluationResults(
                 measuredAt: begun.formatted(.iso8601), command: typed, machine: try await machine(bench), isQuick: quick, seconds: 0, scenarios: [])
             let earlier = scenario.isEmpty ? nil : try kept(in: output, like: results)

@@ -289,7 +289,7 @@ struct LyingStoreTests {
         #expect(
             store.properties
                 == StoreProperties(
-                    kind: "webhdfs", location: "webhdfs://nn1:9870,nn2:9871/c/d", replicates: true, flushes: false, partsPerObject: 15,
+                    kind: "webhdfs", location: "webhdfs://nn1:9870,nn2:9871/c/d", replicates: true, flushes: false, partsPerObject: 16,
                     objectRounding: 4_608))
     }
 }

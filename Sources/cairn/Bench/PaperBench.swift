@@ -38,16 +38,19 @@ struct PaperBench {
         var taskSeconds: Double
         var firstCheckpoint: Double
         var checkpointEvery: Double
+        /// Of each run of the task.
+        var checkpoints: Int
         var upload: Int
 
         /// The base system is half of the paper's 769 MiB, memory and user disk a quarter to all of its own; times about a hundredth.
         static let full = Sizes(
             base: 384, memories: [96, 128, 256], memory: 128, userDisks: [50, 200, 400], userDisk: 100, usedDisk: 192, usages: [0, 16, 64, 128, 176],
-            rounds: 3, uploadRounds: 9, series: 5, seriesMemories: [96, 192], seriesEvery: 6, taskSeconds: 48, firstCheckpoint: 4, checkpointEvery: 9,
-            upload: 384)
+            rounds: 3, uploadRounds: 9, series: 5, seriesMemories: [96, 192], seriesEvery: 6, taskSeconds: 60, firstCheckpoint: 4,
+            checkpointEvery: 18, checkpoints: 3, upload: 384)
         static let quick = Sizes(
             base: 24, memories: [96, 128], memory: 96, userDisks: [32, 64], userDisk: 32, usedDisk: 32, usages: [0, 16], rounds: 1, uploadRounds: 1,
-            series: 2, seriesMemories: [96], seriesEvery: 1, taskSeconds: 5, firstCheckpoint: 1, checkpointEvery: 2, upload: 24)
+            series: 2, seriesMemories: [96], seriesEvery: 1, taskSeconds: 5, firstCheckpoint: 1, checkpointEvery: 2, checkpoints: 2,
+            upload: 24)
     }
 
     /// What a task may take of a guest's memory, MiB: the kernel and the ramdisk's leavings want some 60.

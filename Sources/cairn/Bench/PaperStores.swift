@@ -28,7 +28,44 @@ struct PaperStores {
     private let environment = ProcessInfo.processInfo.environment
 
     var hdfs: String? { environment["CAIRN_HDFS"] }
-    var hdfsDirectory: String? { environment["CAIRN_HDFS_DIR"] }
+
+    /// Process numbers of the stores' servers that run, in the order of their names.
+    /// - Parameter isWanted: of a server's name, as `scripts/lab` calls it: `dn1`.
+    func servers(_ isWanted: (String) -> Bool = { _ in true }) -> [Int32] {
+        func words(_ path: String) -> [Substring] {
+            FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self).split(whereSeparator: \.isWhitespace) } ?? []
+        }
+        return ["CAIRN_HDFS_DIR", "CAIRN_FTP_DIR", "CAIRN_SFTP_DIR"].compactMap { environment[$0] }.flatMap { directory in
+            ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).sorted()
+                .filter { $0.hasSuffix(".pid") && isWanted(String($0.dropLast(4))) }
+                .compactMap { name -> Int32? in
+                    // The number, and when that process began: one that has ended may have left its number to a stranger.
+                    let record = words("\(directory)/\(name)")
+                    guard record.count == 2, words("/proc/\(record[0])/stat").contains(record[1]) else { return nil }
+                    return Int32(record[0])
+                }
+        }
+    }
+
+    /// Does something while the stores' servers, and this program, leave the first processor to the guest where there are more: as machines of their own,
+    /// they would take nothing from it. Threads and processes that they begin stay with them; guests do not, as libvirt lets them run anywhere.
+    func leavingAProcessor<T>(_ body: () async throws -> T) async throws -> T {
+        let last = ProcessInfo.processInfo.processorCount - 1
+        guard last > 0 else { return try await body() }
+        let processes = servers() + [getpid()]
+        func move(to processors: String) async throws {
+            for process in processes { try await Peers.run("/usr/bin/taskset", ["--all-tasks", "--cpu-list", "--pid", processors, "\(process)"]) }
+        }
+        try await move(to: "1-\(last)")
+        do {
+            let result = try await body()
+            try await move(to: "0-\(last)")
+            return result
+        } catch {
+            try? await move(to: "0-\(last)")
+            throw error
+        }
+    }
 
     /// Why it is not here; nil: it is.
     func missing(_ store: PaperStore) -> String? {

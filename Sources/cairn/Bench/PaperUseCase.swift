@@ -120,14 +120,7 @@ extension PaperBench {
     }
 
     /// Process numbers of the lab's DataNodes, the first is node A's.
-    private func dataNodes() -> [Int32] {
-        guard let directory = stores.hdfsDirectory else { return [] }
-        return (1...9).compactMap { number in
-            FileManager.default.contents(atPath: "\(directory)/dn\(number).pid").flatMap {
-                String(decoding: $0, as: UTF8.self).split(separator: " ").first.flatMap { Int32($0) }
-            }
-        }
-    }
+    private func dataNodes() -> [Int32] { stores.servers { $0.hasPrefix("dn") } }
 }
 
 /// A manager and two agents, as processes of this very program.

@@ -134,6 +134,8 @@ world_checkpoint_is_underway() {
          > coalesce(max(sequence) FILTER (WHERE kind IN ('checkpointCommitted', 'checkpointFailed')), 0) FROM events") == 1 ]]
 }
 
+world_no_checkpoint_is_underway() { ! world_checkpoint_is_underway; }
+
 # world_committed - the checkpoints that are committed in the store, one a line.
 world_committed() {
   if [[ $world_store == directory ]]; then

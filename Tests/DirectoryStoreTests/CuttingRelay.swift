@@ -36,12 +36,21 @@ final class CuttingRelay: Sendable {
     }
     private let state: State
     private let listener: LoopbackListener
+    let host: String
     var port: Int { listener.port }
 
-    init(at host: String = "127.0.0.1", to port: Int, _ touch: @escaping Touch) throws {
+    /// - Parameters:
+    ///   - host: an address of 127.0.0.0/8; the server is at 127.0.0.1.
+    ///   - dataPorts: the ports at which an FTP server takes data, where what it says of them cannot be read here: they are then the same at `host`.
+    init(at host: String = "127.0.0.1", to port: Int, dataPorts: ClosedRange<Int>? = nil, _ touch: @escaping Touch) throws {
         let state = State(touch)
         self.state = state
+        self.host = host
         listener = try LoopbackListener(at: host) { Self.relay($0, to: port, isData: false, state) }
+        for port in dataPorts.map(Array.init) ?? [] {
+            let listener = try LoopbackListener(at: host, port: port) { Self.relay($0, to: port, isData: true, state) }
+            state.listeners.withLock { $0.append(listener) }
+        }
     }
 
     func stop() {
@@ -117,11 +126,17 @@ final class LoopbackListener: Sendable {
     let port: Int
     private let listener: Int32
     private let isStopped = Mutex(false)
+    private let isClosed = DispatchSemaphore(value: 0)
 
-    /// - Parameter host: an address of 127.0.0.0/8.
-    init(at host: String = "127.0.0.1", _ handle: @escaping @Sendable (Int32) -> Void) throws {
+    /// - Parameters:
+    ///   - host: an address of 127.0.0.0/8.
+    ///   - port: 0: any that is free.
+    init(at host: String = "127.0.0.1", port: Int = 0, _ handle: @escaping @Sendable (Int32) -> Void) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var name = Self.address(0, host)
+        // Connections that another listener had there may still be dying.
+        var isShared: Int32 = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &isShared, socklen_t(MemoryLayout<Int32>.size))
+        var name = Self.address(port, host)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &name) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
@@ -130,13 +145,14 @@ final class LoopbackListener: Sendable {
         }
         guard isBound else { throw POSIXError(.EADDRINUSE) }
         self.listener = listener
-        port = Int(UInt16(bigEndian: name.sin_port))
-        Thread.detachNewThread {
+        self.port = Int(UInt16(bigEndian: name.sin_port))
+        Thread.detachNewThread { [isClosed] in
             while true {
                 let connection = accept(listener, nil, nil)
                 guard connection >= 0 else {
                     // Here and nowhere else: its number is another's from then on.
                     close(listener)
+                    isClosed.signal()
                     return
                 }
                 Thread.detachNewThread {
@@ -166,12 +182,15 @@ final class LoopbackListener: Sendable {
         return nil
     }
 
+    /// Afterwards another may listen there.
     func stop() {
         let isFirst = isStopped.withLock { isStopped in
             defer { isStopped = true }
             return !isStopped
         }
-        if isFirst { shutdown(listener, Int32(SHUT_RDWR)) }
+        guard isFirst else { return }
+        shutdown(listener, Int32(SHUT_RDWR))
+        isClosed.wait()
     }
     deinit { stop() }
 }
@@ -201,13 +220,15 @@ final class OneCut: Sendable {
 }
 
 /// Uses a server through a relay: once to see how much passes, then again and again, cut once in each of so many pieces of that, each way.
-func cuttingAnywhere(before server: Int, pieces: Int = 8, _ use: (_ port: Int) async throws -> Void) async throws {
+func cuttingAnywhere(
+    pieces: Int = 8, relay: (@escaping CuttingRelay.Touch) throws -> CuttingRelay, _ use: (CuttingRelay) async throws -> Void
+) async throws {
     let counters = CuttingRelay.Passing.Direction.allCases.map { OneCut($0, at: .max, isReset: false) }
-    let counting = try CuttingRelay(to: server) { passing, bytes in
+    let counting = try relay { passing, bytes in
         for counter in counters { _ = counter.judge(passing, bytes) }
         return .pass
     }
-    try await use(counting.port)
+    try await use(counting)
     counting.stop()
     let seed = UInt64.random(in: .min ... .max)
     let random = Seeded(seed)
@@ -217,9 +238,9 @@ func cuttingAnywhere(before server: Int, pieces: Int = 8, _ use: (_ port: Int) a
         for piece in 0..<pieces {
             let at = total * piece / pieces + Int(random.next() % UInt64(max(total / pieces, 1)))
             let cut = OneCut(counter.direction, at: at, isReset: piece % 2 == 0)
-            let relay = try CuttingRelay(to: server) { passing, bytes in cut.judge(passing, bytes) }
+            let relay = try relay { passing, bytes in cut.judge(passing, bytes) }
             defer { relay.stop() }
-            do { try await use(relay.port) } catch { Issue.record("\(counter.direction) at \(at) of \(total), seed \(seed): \(error)") }
+            do { try await use(relay) } catch { Issue.record("\(counter.direction) at \(at) of \(total), seed \(seed): \(error)") }
         }
     }
 }

@@ -27,6 +27,15 @@ enum FTPLab {
             secret: .password(password ?? directory + "/password"))
     }
 
+    /// Where the server that is spoken to in the clear first takes data.
+    static func dataPorts() throws -> ClosedRange<Int> {
+        let lines = try String(contentsOfFile: directory + "/ftp.conf", encoding: .utf8).split(separator: "\n")
+        func value(_ name: String) throws -> Int {
+            try #require(lines.first { $0.hasPrefix(name + "=") }.flatMap { Int($0.dropFirst(name.count + 1)) })
+        }
+        return try value("pasv_min_port")...value("pasv_max_port")
+    }
+
     static func store(_ server: FileServer, root: String, readsBack: Bool? = nil, patience: Duration = .seconds(60)) throws -> FileServerStore {
         try FileServerStore(
             server: server, root: root, readsBack: readsBack, random: Seeded(UInt64.random(in: .min ... .max)), patience: patience)

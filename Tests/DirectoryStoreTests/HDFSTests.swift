@@ -65,14 +65,37 @@ struct HDFSTests {
         }
     }
 
+    @Test("disks that are full are a full store and no file, though all together have room for it", .enabled(if: geteuid() == 0, "mounts"))
+    func fullDisks() async throws {
+        let directory = FileManager.default.temporaryDirectory.path + "/cairn-full-\(getpid())"
+        try Lab.run(lab: "hdfs", directory: directory, ["up", "--port-base", "19700", "--disk-size", "40m"])
+        do {
+            let environment = try String(contentsOfFile: directory + "/env", encoding: .utf8).split(separator: "\n")
+            let address = try #require(environment.first { $0.hasPrefix("export CAIRN_HDFS=") }?.split(separator: "=").last)
+            let store = try Lab.store([String(address)], root: "/full", patience: .seconds(20))
+            let (first, second) = (content(30 << 20), content(12 << 20))
+            try await store.write(first, to: "d/first", replication: 3)
+            await refuseAsFull(store, second, at: "d/x", replication: 2)
+            #expect(try await store.list("d").map(\.name) == ["first"])
+            #expect(try await store.read("d/first") == first)
+            // There is room again when it goes, once the DataNodes have told.
+            try await store.remove("d/first")
+            let limit = ContinuousClock.now + .seconds(60)
+            while await store.health().freeBytes?.rawValue ?? 0 < 100 << 20, .now < limit { try await Task.sleep(for: .milliseconds(200)) }
+            try await store.write(second, to: "d/x", replication: 3)
+            #expect(try await store.read("d/x") == second)
+        } catch { Issue.record(error) }
+        try Lab.run(lab: "hdfs", directory: directory, ["down"])
+    }
+
     @Test("a connection with the NameNode that ends at any byte, either way, changes nothing of what comes of it")
     func cutNameNode() async throws {
         try await alone {
             let port = try #require(Int(nameNode.split(separator: ":").last ?? ""))
             var number = 0
-            try await cuttingAnywhere(before: port) { port in
+            try await cuttingAnywhere(relay: { try CuttingRelay(to: port, $0) }) { relay in
                 number += 1
-                try await useAll(try Lab.store(["http://127.0.0.1:\(port)"], root: "\(root)/\(number)", stallSeconds: 2))
+                try await useAll(try Lab.store(["http://127.0.0.1:\(relay.port)"], root: "\(root)/\(number)", stallSeconds: 2))
             }
         }
     }

@@ -31,7 +31,7 @@ ftp_make() {
   ftp_configure ftps "$(lab_free_port $((port + 1)))" YES
 }
 
-# ftp_certificates - an authority, a certificate of it for 127.0.0.1 and localhost, and another authority.
+# ftp_certificates - an authority, a certificate of it for 127.0.0.1, 127.0.0.3 and localhost, and another authority.
 ftp_certificates() {
   local folder=$directory name
   for name in ca other-ca; do
@@ -40,11 +40,11 @@ ftp_certificates() {
   done
   openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=127.0.0.1 -keyout "$folder/server.key" -out "$folder/server.csr" || return 1
   openssl x509 -req -in "$folder/server.csr" -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -CAcreateserial -days 30 -out "$folder/server.pem" \
-    -extfile <(printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n') || return 1
+    -extfile <(printf 'subjectAltName=IP:127.0.0.1,IP:127.0.0.3,DNS:localhost\n') || return 1
   chmod 600 "$folder"/*.key
 }
 
-# ftp_configure NAME PORT IMPLICIT
+# ftp_configure NAME PORT IMPLICIT - it takes data at forty ports: who stands before it can listen at the same ones, on another address.
 ftp_configure() {
   printf '%s' "$2" >"$directory/$1.port"
   cat >"$directory/$1.conf" <<CONF
@@ -69,6 +69,8 @@ deny_file=*closed-by-the-server*
 anon_umask=022
 pasv_enable=YES
 pasv_address=127.0.0.1
+pasv_min_port=$(($2 + 130))
+pasv_max_port=$(($2 + 169))
 connect_from_port_20=NO
 xferlog_enable=YES
 vsftpd_log_file=$directory/$1.transfers.log

@@ -12,6 +12,7 @@ hdfs_main() {
   address=127.0.0.1
   hdfs_runs=no
   hdfs_is_secure=no
+  disk_size=
   local -a words=() program_words=()
   while (($#)); do
     case $1 in
@@ -19,6 +20,7 @@ hdfs_main() {
       --datanodes) datanodes=${2:-}; shift ;;
       --port-base) port_base=${2:-}; shift ;;
       --secure) hdfs_is_secure=yes ;;
+      --disk-size) disk_size=${2:-}; shift ;;
       --address) address=${2:-}; shift ;;
       --) shift; program_words=("$@"); break ;;
       -h | --help) usage; exit 0 ;;
@@ -29,6 +31,7 @@ hdfs_main() {
   done
   if ! whole_number "$datanodes" || ((datanodes < 1 || datanodes > 9)); then fail 2 "--datanodes is 1 to 9"; fi
   whole_number "$port_base" || fail 2 "--port-base is a number"
+  [[ -z $disk_size || $disk_size =~ ^[0-9]+[kmg]$ ]] || fail 2 "--disk-size is a number and k, m or g"
   [[ $address =~ ^127(\.[0-9]{1,3}){3}$ ]] || fail 2 "--address is one of loopback's, 127.x.x.x"
   [[ $directory == /* ]] || directory=$PWD/$directory
   [[ ! -d $directory/secure ]] || hdfs_is_secure=yes
@@ -119,6 +122,10 @@ hdfs_down() {
   for record in "$directory"/dn*.pid "$directory"/nn.pid "$directory"/kdc.pid; do
     [[ ! -f $record ]] || end_process "$record" 0 || say "could not end the process of $record"
   done
+  local disk
+  for disk in "$directory"/data-dn*; do
+    ! mountpoint -q "$disk" || umount -l "$disk" || say "could not unmount $disk"
+  done
   rm -rf "$directory"
 }
 
@@ -157,6 +164,9 @@ hdfs_close_inherited() {
 
 hdfs_start_datanode() {
   mkdir -p "$directory/data-dn$1"
+  if [[ -n $disk_size ]]; then
+    mount -t tmpfs -o "size=$disk_size" cairn-lab "$directory/data-dn$1" || fail 1 "--disk-size needs the right to mount"
+  fi
   chmod 700 "$directory/data-dn$1"
   hdfs_start "dn$1" DataNode
 }

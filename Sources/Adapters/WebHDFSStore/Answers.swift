@@ -60,6 +60,8 @@ struct DataNodeList: Decodable {
         var infoAddr: String
         var infoSecureAddr: String?
         var xferaddr: String
+        /// Bytes that it has room for; nil: a server that does not say.
+        var remaining: Int64?
     }
     var LiveNodes: String
 }

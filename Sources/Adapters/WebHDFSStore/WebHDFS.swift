@@ -216,16 +216,20 @@ package struct WebHDFS: Sendable {
     /// The NameNode of 2.7 heeds no other, and answers some of the requests that name an unknown one with a NullPointerException.
     /// - Returns: nil when it cannot be found out; then chance must help.
     func transferAddress(of authority: String) async -> String? {
+        guard let (host, port) = Self.split(authority), let nodes = await dataNodes() else { return nil }
+        return nodes.first { key, node in
+            [node.infoAddr, node.infoSecureAddr ?? ""].contains { address in
+                guard let (infoHost, infoPort) = Self.split(address), infoPort == port else { return false }
+                return infoHost == host || Self.split(key)?.host == host
+            }
+        }?.value.xferaddr
+    }
+
+    /// Those that are alive, by their names; nil: the NameNode does not say.
+    func dataNodes() async -> [String: DataNodeList.DataNode]? {
         do throws(Trouble) {
             let list = try await bean(DataNodeList.self, "NameNodeInfo")
-            let nodes = try decoded([String: DataNodeList.DataNode].self, list.LiveNodes.utf8)
-            guard let (host, port) = Self.split(authority) else { return nil }
-            return nodes.first { key, node in
-                [node.infoAddr, node.infoSecureAddr ?? ""].contains { address in
-                    guard let (infoHost, infoPort) = Self.split(address), infoPort == port else { return false }
-                    return infoHost == host || Self.split(key)?.host == host
-                }
-            }?.value.xferaddr
+            return try decoded([String: DataNodeList.DataNode].self, list.LiveNodes.utf8)
         } catch { return nil }
     }
 

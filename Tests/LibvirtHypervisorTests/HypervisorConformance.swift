@@ -104,6 +104,29 @@ struct HypervisorConformance {
         try await guest.hypervisor.destroy(guest.name)
     }
 
+    @Test(
+        "a disk that is full before memory is taken whole leaves the guest running", .enabled(if: geteuid() == 0, "mounts"),
+        arguments: WayCase.all.filter { $0.way == .backgroundSnapshot })
+    func fullDisk(_ tried: WayCase) async throws {
+        let guest = try await Guest(tried.kind, "full-\(tried.way)", run: Self.run(tried.kind))
+        try await guest.hypervisor.start(guest.description(layer: 0))
+        try await guest.wait(for: "CAIRN CHECK ok")
+        try await Lab.disks.makeOverlay(at: guest.layer(1), on: guest.layer(0))
+        let small = guest.directory + "/small"
+        try FileManager.default.createDirectory(atPath: small, withIntermediateDirectories: false)
+        guard mount("cairn-lab", small, "tmpfs", 0, "size=8m") == 0 else { throw POSIXError(.EPERM) }
+        defer { umount2(small, Int32(MNT_DETACH)) }
+        do throws(HypervisorError) {
+            _ = try await guest.hypervisor.capture(guest.name, memoryPath: small + "/memory", nextLayer: guest.layer(1), way: tried.way)
+            Issue.record("8 MiB held the guest's memory")
+        } catch { #expect("\(error)".contains("No space left")) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: small).isEmpty)
+        let checks = guest.checks
+        for _ in 0..<400 where guest.checks < checks + 2 { try await Task.sleep(for: .milliseconds(50)) }
+        #expect(guest.checks >= checks + 2 && !guest.text().contains("CORRUPT"))
+        try await guest.hypervisor.destroy(guest.name)
+    }
+
     @Test("refuses a disk that is missing, an image that is damaged and a name that is taken, and leaves nothing", arguments: HypervisorKind.present)
     func refusals(_ kind: HypervisorKind) async throws {
         var guest = try await Guest(kind, "refuse", run: Self.run(kind))

@@ -1,7 +1,7 @@
+import CChildren
 import CLibvirt
 import Foundation
 import Ports
-import Synchronization
 import Vocabulary
 
 #if canImport(Glibc)
@@ -13,6 +13,9 @@ import Vocabulary
 /// What is saved is the memory of one instant, whoever writes to it: under emulation a live snapshot is not, as a store that is under way
 /// while QEMU takes up which pages are dirty can be lost (docs/decisions/0009). The stream goes to a socket of ours and becomes a save image by
 /// the header that libvirt would have written, so that libvirt restores it.
+///
+/// It must not break off: QEMU before 8.1 leaves memory write-protected then, with nobody to lift it, and the guest stands still for ever. So a process of
+/// its own receives it, which goes on when this one is killed or the disk is full, and what is under way is waited for before it is given up.
 /// Source: QEMU, migration capability `background-snapshot`, docs/devel/migration; libvirt, src/qemu/qemu_saveimage.h for the header.
 struct BackgroundSnapshot {
     let domain: OpaquePointer
@@ -48,16 +51,26 @@ struct BackgroundSnapshot {
         resumeIfPaused()
     }
 
-    /// What an earlier process left unfinished is given up, and the guest runs. A guest that cannot be told so is seen by the next look at it.
+    /// What an earlier process left unfinished comes to its end, or is given up, and the guest runs. A guest that cannot be told so is seen by the next
+    /// look at it.
     func clearUp() {
-        attempt("migrate_cancel")
-        // While it is at it, QEMU takes no capabilities, and may still stop the guest.
-        for _ in 0..<500 {
-            guard let status = currentStatus(), ["setup", "active", "device", "cancelling"].contains(status) else { break }
-            usleep(10_000)
+        if !isOver(within: Double(Self.patience)) {
+            attempt("migrate_cancel")
+            // While it is at it, QEMU takes no capabilities, and may still stop the guest.
+            _ = isOver(within: 5)
         }
         forget()
         resumeIfPaused()
+    }
+
+    /// Waits until nothing is under way.
+    private func isOver(within seconds: Double) -> Bool {
+        let limit = ContinuousClock.now + .seconds(seconds)
+        while let status = currentStatus(), ["setup", "active", "device", "cancelling"].contains(status) {
+            guard .now < limit else { return false }
+            usleep(10_000)
+        }
+        return true
     }
 
     /// QEMU lets the guest run by itself once its memory is protected; where it did not come to that, we do.
@@ -135,22 +148,22 @@ struct BackgroundSnapshot {
         return header + definition
     }
 
-    /// Takes QEMU's stream from a socket into the memory file, on a thread of its own.
-    private final class Receiver: Sendable {
-        private let outcome = Mutex<HypervisorError?>(nil)
-        private let done = DispatchSemaphore(value: 0)
+    /// Takes QEMU's stream from a socket into the memory file, in a process of its own.
+    private final class Receiver {
         private let listener: Int32
+        private let file: Int32
         private let socketPath: String
+        private let memoryPath: String
         private let patience: Int32
         private let name: String
+        private let process: pid_t
+        private var isReaped = false
 
         init(socketPath: String, memoryPath: String, header: [UInt8], patience: Int32, name: String) throws(HypervisorError) {
             self.socketPath = socketPath
+            self.memoryPath = memoryPath
             self.patience = patience
             self.name = name
-            func trouble(_ call: String) -> HypervisorError {
-                .failed(operation: "background snapshot", name: name, code: errno, detail: "\(call): \(String(cString: strerror(errno)))")
-            }
             var address = sockaddr_un()
             address.sun_family = sa_family_t(AF_UNIX)
             let bytes = Array(socketPath.utf8)
@@ -159,82 +172,70 @@ struct BackgroundSnapshot {
             }
             withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
             unlink(socketPath)
-            listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-            guard listener >= 0 else { throw trouble("socket") }
+            let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            guard listener >= 0 else { throw Self.trouble("socket", name) }
             let size = socklen_t(MemoryLayout<sockaddr_un>.size)
             let bound = withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) } }
             guard bound == 0, listen(listener, 1) == 0 else {
-                let error = trouble("bind")
+                let error = Self.trouble("bind", name)
                 close(listener)
                 throw error
             }
             let file = open(memoryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
             guard file >= 0 else {
-                let error = trouble("open \(memoryPath)")
+                let error = Self.trouble("open \(memoryPath)", name)
                 close(listener)
                 unlink(socketPath)
                 throw error
             }
-            Thread.detachNewThread { [self] in
-                defer { done.signal() }
-                defer { close(file) }
-                let failed = receive(into: file, header: header)
-                outcome.withLock { $0 = failed }
-                if failed != nil { unlink(memoryPath) }
+            let isWritten = header.withUnsafeBytes { write(file, $0.baseAddress, $0.count) } == header.count
+            let process = isWritten ? cairn_receive_apart(listener, file, patience * 1_000) : -errno
+            guard process > 0 else {
+                let error = Self.trouble(isWritten ? "fork" : "write \(memoryPath)", name, code: -process)
+                close(listener)
+                close(file)
+                unlink(socketPath)
+                unlink(memoryPath)
+                throw error
             }
+            (self.listener, self.file, self.process) = (listener, file, process)
+        }
+
+        private static func trouble(_ call: String, _ name: String, code: Int32 = errno) -> HypervisorError {
+            .failed(operation: "background snapshot", name: name, code: code, detail: "\(call): \(String(cString: strerror(code)))")
         }
 
         /// - Throws: what kept the stream from coming in whole.
         func wait() throws(HypervisorError) {
-            done.wait()
-            done.signal()
-            if let error = outcome.withLock({ $0 }) { throw error }
+            var (size, since) = (0, ContinuousClock.now)
+            var status: Int32 = 0
+            while waitpid(process, &status, WNOHANG) == 0 {
+                usleep(1_000)
+                var now = stat()
+                if fstat(file, &now) == 0, now.st_size != size { (size, since) = (now.st_size, .now) }
+                guard .now - since < .seconds(Int64(patience)) else { throw Self.trouble("QEMU is silent", name, code: ETIMEDOUT) }
+            }
+            isReaped = true
+            // Source: wait(2): the exit status is in the second byte, the signal in the first.
+            let code = status & 0x7f == 0 ? (status >> 8) & 0xff : CAIRN_NO_STREAM
+            guard code != 0 else { return }
+            unlink(memoryPath)
+            throw code == CAIRN_NO_STREAM
+                ? .failed(operation: "background snapshot", name: name, code: 0, detail: "QEMU's stream did not come, or not whole")
+                : Self.trouble("write \(memoryPath)", name, code: code)
         }
 
-        /// Nobody connects any more; returns when the thread has ended.
+        /// Nobody connects any more. Where the stream still comes, its process reads it to its end.
         func end() {
             shutdown(listener, Int32(SHUT_RDWR))
-            done.wait()
             close(listener)
+            close(file)
             unlink(socketPath)
-        }
-
-        private func receive(into file: Int32, header: [UInt8]) -> HypervisorError? {
-            func trouble(_ call: String) -> HypervisorError {
-                .failed(operation: "background snapshot", name: name, code: errno, detail: "\(call): \(String(cString: strerror(errno)))")
+            guard !isReaped else { return }
+            Thread.detachNewThread { [process] in
+                var status: Int32 = 0
+                waitpid(process, &status, 0)
             }
-            func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-                var offset = 0
-                while offset < bytes.count {
-                    let count = Glibc.write(file, bytes.baseAddress! + offset, bytes.count - offset)
-                    if count < 0 && errno == EINTR { continue }
-                    guard count > 0 else { return false }
-                    offset += count
-                }
-                return true
-            }
-            guard header.withUnsafeBytes({ write($0) }) else { return trouble("write") }
-            guard isReady(listener) else { return trouble("QEMU does not connect") }
-            let stream = accept(listener, nil, nil)
-            guard stream >= 0 else { return trouble("accept") }
-            defer { close(stream) }
-            let size = 1 << 20
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4_096)
-            defer { buffer.deallocate() }
-            while true {
-                guard isReady(stream) else { return trouble("QEMU is silent") }
-                let count = read(stream, buffer.baseAddress, size)
-                if count < 0 && errno == EINTR { continue }
-                guard count >= 0 else { return trouble("read") }
-                if count == 0 { return nil }
-                guard write(UnsafeRawBufferPointer(start: buffer.baseAddress, count: count)) else { return trouble("write") }
-            }
-        }
-
-        private func isReady(_ descriptor: Int32) -> Bool {
-            var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            errno = ETIMEDOUT
-            return poll(&waited, 1, patience * 1_000) > 0
         }
     }
 }

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "CChildren.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -8,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,4 +117,47 @@ int cairn_may_write_protect(void) {
     close(fd);
     if (code == 0 && !(api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP)) code = ENOSYS;
     return code;
+}
+
+static char stream_buffer[1 << 20];
+
+// In a copy of a process of many threads: nothing here may take a lock (signal-safety(7)).
+static void receive_apart(int listener, int file, int patience) {
+    setsid();
+    prctl(PR_SET_NAME, "cairn-stream");
+    int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+    // Above all that is overwritten, then in the places of their own; nobody waits for our end to see his pipe closed.
+    listener = fcntl(listener, F_DUPFD, 16);
+    file = fcntl(file, F_DUPFD, 16);
+    int null = open("/dev/null", O_RDWR);
+    if (listener < 0 || file < 0 || null < 0) _exit(CAIRN_NO_STREAM);
+    for (int i = 0; i < 3; i++) dup2(null, i);
+    dup2(listener, 3);
+    dup2(file, 4);
+    syscall(SYS_close_range, 5u, ~0u, 0u);
+    struct pollfd waited = {.fd = 3, .events = POLLIN};
+    int stream = poll(&waited, 1, patience) > 0 ? accept(3, NULL, NULL) : -1;
+    close(3);
+    if (stream < 0) _exit(CAIRN_NO_STREAM);
+    int failure = 0;
+    for (;;) {
+        ssize_t count = read(stream, stream_buffer, sizeof stream_buffer);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) _exit(CAIRN_NO_STREAM);
+        if (count == 0) _exit(failure);
+        for (ssize_t offset = 0; offset < count && !failure;) {
+            ssize_t written = write(4, stream_buffer + offset, (size_t)(count - offset));
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) failure = errno;
+            else offset += written;
+        }
+    }
+}
+
+int cairn_receive_apart(int listener, int file, int patience) {
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child == 0) receive_apart(listener, file, patience);
+    return (int)child;
 }

@@ -158,6 +158,7 @@ struct BackgroundSnapshot {
         private let name: String
         private let process: pid_t
         private var isReaped = false
+        private var isWhole = false
 
         init(socketPath: String, memoryPath: String, header: [UInt8], patience: Int32, name: String) throws(HypervisorError) {
             self.socketPath = socketPath
@@ -209,28 +210,31 @@ struct BackgroundSnapshot {
         func wait() throws(HypervisorError) {
             var (size, since) = (0, ContinuousClock.now)
             var status: Int32 = 0
-            while waitpid(process, &status, WNOHANG) == 0 {
+            var ended = waitpid(process, &status, WNOHANG)
+            while ended == 0 || (ended < 0 && errno == EINTR) {
                 usleep(1_000)
                 var now = stat()
                 if fstat(file, &now) == 0, now.st_size != size { (size, since) = (now.st_size, .now) }
                 guard .now - since < .seconds(Int64(patience)) else { throw Self.trouble("QEMU is silent", name, code: ETIMEDOUT) }
+                ended = waitpid(process, &status, WNOHANG)
             }
             isReaped = true
-            // Source: wait(2): the exit status is in the second byte, the signal in the first.
-            let code = status & 0x7f == 0 ? (status >> 8) & 0xff : CAIRN_NO_STREAM
-            guard code != 0 else { return }
-            unlink(memoryPath)
+            // Source: wait(2): the exit status is in the second byte, the signal in the first. Of one that somebody else waited for nothing is known.
+            let code = ended == process && status & 0x7f == 0 ? (status >> 8) & 0xff : CAIRN_NO_STREAM
+            isWhole = code == 0
+            guard !isWhole else { return }
             throw code == CAIRN_NO_STREAM
                 ? .failed(operation: "background snapshot", name: name, code: 0, detail: "QEMU's stream did not come, or not whole")
                 : Self.trouble("write \(memoryPath)", name, code: code)
         }
 
-        /// Nobody connects any more. Where the stream still comes, its process reads it to its end.
+        /// Nobody connects any more, and what is not whole is removed. Where the stream still comes, its process reads it to its end.
         func end() {
             shutdown(listener, Int32(SHUT_RDWR))
             close(listener)
             close(file)
             unlink(socketPath)
+            if !isWhole { unlink(memoryPath) }
             guard !isReaped else { return }
             Thread.detachNewThread { [process] in
                 var status: Int32 = 0

@@ -60,8 +60,10 @@ struct DataNodeList: Decodable {
         var infoAddr: String
         var infoSecureAddr: String?
         var xferaddr: String
-        /// Bytes that it has room for; nil: a server that does not say.
+        var capacity: Int64?
         var remaining: Int64?
+        /// Bytes that it has room for; nil: it has not told yet since the NameNode started, or the server does not say.
+        var room: Int64? { capacity ?? 0 > 0 ? remaining : nil }
     }
     var LiveNodes: String
 }

@@ -223,8 +223,9 @@ extension WebHDFSStore {
             let system = try await hdfs.bean(NameSystem.self, "FSNamesystemState")
             // Without any capacity at all no DataNode has told of its own yet, after a start of the NameNode.
             if system.CapacityTotal > 0, system.CapacityRemaining < block { return true }
-            // A block lies on one disk: where none has room for it, all together may still have.
-            if let most = await hdfs.dataNodes()?.values.compactMap(\.remaining).max(), most < block { return true }
+            // A block lies on one DataNode: where none has room for it, all together may still have.
+            let rooms = await hdfs.dataNodes()?.values.map(\.room) ?? []
+            if !rooms.isEmpty, rooms.allSatisfy({ $0.map { $0 < block } ?? false }) { return true }
             var directory = root
             while true {
                 let file = directory.isEmpty ? "/" : directory
